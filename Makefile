@@ -1,0 +1,56 @@
+# Everything the project does, by name. `make` alone lists it.
+
+export APE_DATA_FOLDER := $(CURDIR)/.ape-data
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+PYTHON ?=
+PYTEST_ARGS ?=
+CHAIN_TESTS := tests/unit tests/scenario tests/attacks
+FAST_TESTS := tests/model tests/stateful
+TYPED := kana_insurance scripts tools tests conftest.py
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-deep gas lint fmt clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install the pinned tools into .venv and node_modules
+
+$(READY): pyproject.toml uv.lock package.json package-lock.json tools/setup.sh
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: $(READY) ## Show the fund living through a crash on a local chain; writes out/demo.html
+	@python -m kana_insurance.demo
+
+test: $(READY) ## Run the tests: contracts on Anvil, then model and state machines (PYTEST_ARGS=...)
+	ape test $(CHAIN_TESTS) $(PYTEST_ARGS)
+	pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS)
+
+test-deep: export KANA_DEEP := 1
+test-deep: $(READY) ## Run long state machines, statement coverage and the mutants
+	ape test $(CHAIN_TESTS) --contract-coverage --contract-coverage-min 98 $(PYTEST_ARGS)
+	pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS)
+	python tools/mutants.py
+
+gas: $(READY) ## Measure every operation on a fresh chain; writes docs/gas.md and docs/gas.json
+	@python tools/gas.py
+
+lint: $(READY) ## Check format, types, ABIs, storage layouts and the house rules
+	ruff check .
+	ruff format --check .
+	mypy $(TYPED)
+	mamushi --check contracts
+	python tools/artifacts.py --check
+	python tools/house.py
+
+fmt: $(READY) ## Format Python and Vyper, write ABIs and storage layouts
+	ruff check --fix-only --quiet .
+	ruff format .
+	mamushi contracts
+	python tools/artifacts.py
+
+clean: ## Remove what was built, installed and written by runs
+	rm -rf .venv node_modules .ape-data .build .hypothesis .pytest_cache .mypy_cache .ruff_cache out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
