@@ -1,0 +1,37 @@
+"""What every test run needs: the project's tools on PATH, fresh builds, statement coverage, the project's fixtures."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from tools.build import BuildError, prepare_environment, refresh
+
+prepare_environment()
+
+
+def _uses_ape(config: pytest.Config) -> bool:
+    """Whether this run has Ape; with ``-p no:ape_test`` (model, titanoboa) nothing of it may start."""
+    return config.pluginmanager.hasplugin("ape_test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the fixtures of ``kana_insurance.testing`` known to runs on a chain."""
+    if _uses_ape(config) and importlib.util.find_spec("kana_insurance.testing"):
+        config.pluginmanager.import_plugin("kana_insurance.testing")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile what changed, imports included, before a test can meet old bytecode.
+
+    A contract that fails to compile is gone from the build: the tests that use it fail, the others still run.
+    """
+    if not _uses_ape(session.config) or session.config.option.collectonly:
+        return
+    try:
+        refresh()
+    except BuildError as error:
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(f"does not compile: {error}", red=True)
