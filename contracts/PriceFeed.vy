@@ -5,12 +5,14 @@
 @license AGPL-3.0-only
 @author Kana
 @notice The price of a market, read live from an aggregator: a good and fresh one in 18 decimals, or none at all.
-@dev One feed is one reading of one aggregator: which, how old a round may be, which sequencer feed, how long its grace
-     lasts. All of it is fixed at construction; another reading is another feed. `AggregatorV3Interface` is what
+@dev One feed is one reading of one aggregator: which, how old a round may be, which sequencer feed, how long its
+     grace lasts. All of it is fixed at construction; another reading is another feed. `AggregatorV3Interface` is what
      it reads, so a feed can be put before anything that speaks it.
      There is no storage and no state-changing call, so every view is open to callers in the middle of their own work.
-@custom:security A feed judges a round by what the aggregator says about it. It can't tell a wrong price from a right one.
-@custom:invariant `price` returns a value in 1 … 10**30 or reverts; the same round read at the same time gives the same.
+@custom:security A feed judges a round by what the aggregator says about it. It can't tell a wrong price from a right
+    one.
+@custom:invariant `price` returns a value in 1 … 10**30 or reverts; the same round read at the same time gives the
+    same.
 """
 
 from contracts.interfaces import AggregatorV3Interface
@@ -99,8 +101,8 @@ def __init__(
 def price() -> uint256:
     """
     @notice The price now, or the reason why there is none (M30).
-    @dev Age `max_age` is good, one second more is not. The grace has passed when more than `sequencer_grace` seconds lie
-         between the restart and now: at exactly the grace the price is still refused.
+    @dev Age `max_age` is good, one second more is not. The grace has passed when more than `sequencer_grace` seconds
+         lie between the restart and now: at exactly the grace the price is still refused.
     @return Quote per whole base, WAD, rounded down.
     """
     self._check_sequencer()
@@ -166,8 +168,8 @@ def description() -> String[128]:
 @view
 def _check_sequencer():
     """
-    @dev Refuse while the sequencer is down and until its grace has passed (M30). While it was down nobody could act on
-         moving prices; the grace lets margin be added before liquidations go on.
+    @dev Refuse while the sequencer is down and until its grace has passed (M30). While it was down nobody could act
+         on moving prices; the grace lets margin be added before liquidations go on.
     """
     if SEQUENCER.address == empty(address):
         return

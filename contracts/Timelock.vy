@@ -4,20 +4,22 @@
 @title Timelock
 @license AGPL-3.0-only
 @author Kana
-@notice Governance: every call is announced by a proposer, waits at least the delay, and is then made by an executor. The
-        delay has a floor that is fixed for ever (M9).
+@notice Governance: every call is announced by a proposer, waits at least the delay, and is then made by an executor.
+        The delay has a floor that is fixed for ever (M9).
 @dev snekmate's timelock controller does the bookkeeping of operations, its access control that of roles. This
      host adds:
      - the floor: no call, whoever makes it, brings the delay below `MIN_DELAY_FLOOR`;
-     - roles that can't end in nothing (M36): the last proposer and the last executor stay, the timelock is and remains its
-       own sole administrator, a proposer always cancels too;
+     - roles that can't end in nothing (M36): the last proposer and the last executor stay, the timelock is and
+       remains its own sole administrator, a proposer always cancels too;
      - no ether: nothing is payable and no operation carries any;
      - calls to addresses without code fail instead of passing silently.
-     Roles: proposer (announces and cancels), canceller (cancels only), executor (executes; granted to the zero address it
-     is open to everyone). Only an executed operation grants, revokes or changes the delay; whoever holds a role may give it up.
+     Roles: proposer (announces and cancels), canceller (cancels only), executor (executes; granted to the zero
+     address it is open to everyone). Only an executed operation grants, revokes or changes the delay; whoever holds
+     a role may give it up.
 @custom:security Whoever cancels can cancel his own removal too: proposers are trusted not to block each other. An
                  operation has no expiry once it is ready; cancel what is no longer wanted.
-@custom:invariant `get_minimum_delay() >= MIN_DELAY_FLOOR`; proposers >= 1; executors >= 1; every proposer is a canceller.
+@custom:invariant `get_minimum_delay() >= MIN_DELAY_FLOOR`; proposers >= 1; executors >= 1; every proposer is a
+    canceller.
 """
 
 from snekmate.auth import access_control
@@ -308,7 +310,8 @@ def grantRole(role: bytes32, account: address):
 @reentrant
 def revokeRole(role: bytes32, account: address):
     """
-    @notice Take a role from an account, though not the last proposer's or executor's; a former proposer cancels no more (M36).
+    @notice Take a role from an account, though not the last proposer's or executor's; a former proposer cancels no
+            more (M36).
     @param role Proposer, executor or canceller.
     @param account The account.
     """
@@ -399,8 +402,8 @@ def _call(
 @internal
 def _grant(role: bytes32, account: address):
     """
-    @dev Grant and count. The timelock can't schedule or execute for itself (its entries are locked while it acts), so it
-         may not be the one who holds these roles.
+    @dev Grant and count. The timelock can't schedule or execute for itself (its entries are locked while it acts),
+         so it may not be the one who holds these roles.
     """
     proposing: bool = role == timelock_controller.PROPOSER_ROLE
     executing: bool = role == timelock_controller.EXECUTOR_ROLE

@@ -4,9 +4,10 @@
 @title Caller
 @license AGPL-3.0-only
 @author Kana
-@notice A contract that calls what it is told, so that a test has a contract as venue, trader, liquidator or token holder.
-@dev Anyone may use it; a failed call reverts with the reason of the target. Nothing is locked, so that a hook can re-enter
-     through it.
+@notice A contract that calls what it is told, so that a test has a contract as venue, trader, liquidator or token
+        holder.
+@dev Anyone may use it; a failed call reverts with the reason of the target. Nothing is locked, so that a hook can
+     re-enter through it.
 """
 
 # Most call data forwarded and most return data handed back, bytes.

@@ -4,11 +4,13 @@
 @title Token with hooks
 @license AGPL-3.0-only
 @author Kana
-@notice An ERC-20 that calls out in the middle of every transfer, as ERC-777 tokens do, to whatever target it was told.
-@dev The hook runs before or after the balances move. Its outcome is recorded (`hook_calls`, `last_success`, `last_return`),
-     so that a test sees whether the re-entry got through and with which reason it failed; the transfer itself goes on in
-     either case. Transfers made from inside a hook fire no further hook. To re-enter as a particular trader or venue, let
-     the hook call `Caller.execute`. Nothing here is locked: re-entry is the purpose. Anyone mints and sets the hook.
+@notice An ERC-20 that calls out in the middle of every transfer, as ERC-777 tokens do, to whatever target it was
+        told.
+@dev The hook runs before or after the balances move. Its outcome is recorded (`hook_calls`, `last_success`,
+     `last_return`), so that a test sees whether the re-entry got through and with which reason it failed; the
+     transfer itself goes on in either case. Transfers made from inside a hook fire no further hook. To re-enter as a
+     particular trader or venue, let the hook call `Caller.execute`. Nothing here is locked: re-entry is the purpose.
+     Anyone mints and sets the hook.
 """
 
 from ethereum.ercs import IERC20

@@ -4,10 +4,11 @@
 @title Kana USDT
 @license AGPL-3.0-only
 @author Kana
-@notice A stablecoin stand-in for local chains and testnets: ERC-20 with ERC-2612 permits, 6 decimals and an open faucet.
-@dev ERC-20, permit and EIP-712 domain ("Kana USDT", version "1") are snekmate's. Its token module caps the symbol at five
-     characters, so the symbol lives here. Nobody has power over the token: owner and minter functions are not exported and
-     the module's owner and minter are cleared at construction.
+@notice A stablecoin stand-in for local chains and testnets: ERC-20 with ERC-2612 permits, 6 decimals and an open
+        faucet.
+@dev ERC-20, permit and EIP-712 domain ("Kana USDT", version "1") are snekmate's. Its token module caps the symbol at
+     five characters, so the symbol lives here. Nobody has power over the token: owner and minter functions are not
+     exported and the module's owner and minter are cleared at construction.
 @custom:security Anyone mints. Never list it where value is at stake.
 """
 

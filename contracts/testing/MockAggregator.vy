@@ -4,7 +4,8 @@
 @title Mock aggregator
 @license AGPL-3.0-only
 @author Kana
-@notice A price feed with rounds for local chains and testnets, whose answers anyone sets. It serves as sequencer feed too.
+@notice A price feed with rounds for local chains and testnets, whose answers anyone sets. It serves as sequencer
+        feed too.
 @dev `push` makes good rounds, `push_round` any round at all, broken ones included.
 @custom:security Ownerless: never point a market of value at it.
 """

@@ -4,9 +4,9 @@
 @title Quirky token
 @license AGPL-3.0-only
 @author Kana
-@notice An ERC-20 of any decimals that can be told to misbehave in the ways that real tokens do. Without a quirk switched on
-        it is a plain token, good for assets of 8 or 18 decimals.
-@dev Quirks are bits of a flag and combine:
+@notice An ERC-20 of any decimals that can be told to misbehave in the ways that real tokens do. Without a quirk
+        switched on it is a plain token, good for assets of 8 or 18 decimals.
+@dev Quirks are bits and combine:
      1 RETURNS_FALSE  `transfer` and `transferFrom` return false and move nothing,
      2 REVERTS        `transfer` and `transferFrom` revert,
      4 TAKES_FEE      what arrives is less by `fee_bps`, rounded up; the fee is burned,
@@ -20,15 +20,12 @@ from ethereum.ercs import IERC20Detailed
 implements: IERC20
 implements: IERC20Detailed
 
-flag Quirk:
-    RETURNS_FALSE
-    REVERTS
-    TAKES_FEE
-    APPROVE_RACE
-
-
 # ---------------------------------------------------------------- constants
 
+RETURNS_FALSE: public(constant(uint256)) = 1
+REVERTS: public(constant(uint256)) = 2
+TAKES_FEE: public(constant(uint256)) = 4
+APPROVE_RACE: public(constant(uint256)) = 8
 BPS: constant(uint256) = 10_000
 name: public(constant(String[12])) = "Quirky Token"
 symbol: public(constant(String[5])) = "QUIRK"
@@ -47,7 +44,7 @@ allowance: public(HashMap[address, HashMap[address, uint256]])
 # Accounts that can neither send nor receive.
 blacklisted: public(HashMap[address, bool])
 # What misbehaves now.
-quirks: public(Quirk)
+quirks: public(uint256)
 # Share of a transfer that is burned under TAKES_FEE, basis points.
 fee_bps: public(uint256)
 
@@ -81,7 +78,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     @param amount Base units.
     @return False under RETURNS_FALSE.
     """
-    if Quirk.RETURNS_FALSE in self.quirks:
+    if self.quirks & RETURNS_FALSE != 0:
         return False
     allowed: uint256 = self.allowance[owner][msg.sender]
     if allowed != max_value(uint256):
@@ -98,8 +95,10 @@ def approve(spender: address, amount: uint256) -> bool:
     @param amount Base units.
     @return True.
     """
-    if Quirk.APPROVE_RACE in self.quirks:
-        assert amount == 0 or self.allowance[msg.sender][spender] == 0, "quirky: reset allowance first"
+    if self.quirks & APPROVE_RACE != 0:
+        assert (
+            amount == 0 or self.allowance[msg.sender][spender] == 0
+        ), "quirky: reset allowance first"
     self.allowance[msg.sender][spender] = amount
     log IERC20.Approval(owner=msg.sender, spender=spender, value=amount)
     return True
@@ -120,7 +119,7 @@ def mint(account: address, amount: uint256):
 
 
 @external
-def set_quirks(quirks: Quirk):
+def set_quirks(quirks: uint256):
     """
     @notice Choose what misbehaves from now on; 0 for nothing.
     @param quirks Sum of the bits above.
@@ -152,15 +151,15 @@ def set_blacklisted(account: address, listed: bool):
 
 @internal
 def _move(owner: address, to: address, amount: uint256) -> bool:
-    quirks: Quirk = self.quirks
-    if Quirk.RETURNS_FALSE in quirks:
+    quirks: uint256 = self.quirks
+    if quirks & RETURNS_FALSE != 0:
         return False
-    assert Quirk.REVERTS not in quirks, "quirky: transfers revert"
+    assert quirks & REVERTS == 0, "quirky: transfers revert"
     assert not self.blacklisted[owner], "quirky: sender blacklisted"
     assert not self.blacklisted[to], "quirky: receiver blacklisted"
     assert self.balanceOf[owner] >= amount, "quirky: insufficient balance"
     fee: uint256 = 0
-    if Quirk.TAKES_FEE in quirks:
+    if quirks & TAKES_FEE != 0:
         fee = (amount * self.fee_bps + BPS - 1) // BPS
         self.totalSupply -= fee
         log IERC20.Transfer(sender=owner, receiver=empty(address), value=fee)
