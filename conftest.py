@@ -8,6 +8,8 @@ from tools.build import ROOT, BuildError, prepare_environment, refresh
 
 prepare_environment()
 
+pytest_plugins = ["tests.utils.coverage"]
+
 
 def _uses_ape(config: pytest.Config) -> bool:
     """Whether this run has Ape; with ``-p no:ape_test`` (model, titanoboa) nothing of it may start."""
