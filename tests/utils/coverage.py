@@ -71,6 +71,7 @@ STATEMENTS = {
     "Break",
     "Continue",
 }
+NOT_CODE = {"decorator_list", "returns", "doc_string", "type", "folded_value", "variable_reads", "variable_writes"}
 SENDS = {"eth_sendTransaction", "eth_sendRawTransaction", "eth_sendUnsignedTransaction"}
 UNDOES = {"evm_revert", "anvil_revert", "anvil_reset", "hardhat_reset", "anvil_loadState", "anvil_rollback"}
 REPLACES_CODE = UNDOES | {"anvil_setCode", "hardhat_setCode"}
@@ -140,9 +141,7 @@ class Universe:
         if inside is not None and "node_id" in node:
             nodes.setdefault((source_id, node["node_id"]), inside)
         for key, value in node.items():
-            if key not in ("decorator_list", "args", "returns", "doc_string", "type", "folded_value", "variable_reads"):
-                self._walk(value, inside, function, source_id, nodes)
-            elif key == "args" and node.get("ast_type") != "FunctionDef":
+            if key not in NOT_CODE and not (key == "args" and node.get("ast_type") == "FunctionDef"):
                 self._walk(value, inside, function, source_id, nodes)
 
     def counted(self) -> set[Statement]:
@@ -182,7 +181,7 @@ class ContractCoverage:
         def send(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
             return plugin.intercept(session, request, options)
 
-        requests.Session.send = send  # type: ignore[method-assign]
+        requests.Session.send = send  # type: ignore[method-assign, assignment]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Trace what is left and fail the run when coverage is below the minimum."""
