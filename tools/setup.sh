@@ -54,5 +54,5 @@ fi
 UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV= \
     .venv/bin/uv sync --quiet --frozen --python .venv/bin/python
 
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+npm_config_update_notifier=false npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 touch .venv/.ready
