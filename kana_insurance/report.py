@@ -78,14 +78,16 @@ p { max-width: 46rem; margin: .5rem 0; }
 .lead { font-size: 1.1rem; color: var(--soft); }
 code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--wash);
   padding: .08em .3em; border-radius: 3px; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .75rem; margin: 1.4rem 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr));
+  gap: .75rem; margin: 1.4rem 0; }
 .figures div { background: var(--wash); border-radius: 8px; padding: .8rem 1rem; }
 .figures b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
 .figures span { color: var(--soft); font-size: .88rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: 0 0 .5rem; }
-th { text-align: left; font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); padding: .35rem .7rem; }
+th { text-align: left; font-weight: 600; color: var(--soft);
+  border-bottom: 2px solid var(--line); padding: .35rem .7rem; }
 td { border-bottom: 1px solid var(--line); padding: .35rem .7rem; vertical-align: top; }
 th.n, td.n { text-align: right; white-space: nowrap; }
 tr.total td { font-weight: 600; border-top: 2px solid var(--line); }
@@ -95,7 +97,8 @@ figcaption { color: var(--soft); font-size: .92rem; max-width: 46rem; margin-top
 .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
 ul.checks { list-style: none; padding: 0; margin: .6rem 0; font-size: .92rem; columns: 2 24rem; }
 ul.checks li { padding: .12rem 0 .12rem 1.5rem; text-indent: -1.5rem; break-inside: avoid; }
-footer { margin-top: 3rem; padding-top: .9rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .88rem; }
+footer { margin-top: 3rem;
+  padding-top: .9rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .88rem; }
 @media print { main { padding: 0; max-width: none; } h2, figure, table { break-inside: avoid; } }
 """
 

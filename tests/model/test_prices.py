@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kana_insurance.replay.prices import Bar, PriceFileError, built_in, read_prices
+
+Writer = Callable[..., Path]
 
 HEADER = "timestamp_utc,open,high,low,close,volume"
 FIRST = "2024-05-01T00:00:00Z,100,101.5,99,100.5,1000"
@@ -16,7 +19,7 @@ UNIT = 10**8
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path) -> Writer:
     """Writes lines (or bytes) to a file and returns its path."""
 
     def _write(*lines: str, data: bytes | None = None) -> Path:
@@ -27,7 +30,7 @@ def write(tmp_path):
     return _write
 
 
-def test_read_prices__good_file__exact_bars(write):
+def test_read_prices__good_file__exact_bars(write: Writer) -> None:
     history = read_prices(write(HEADER, FIRST, SECOND))
 
     assert history.name == "bars.csv"
@@ -39,13 +42,13 @@ def test_read_prices__good_file__exact_bars(write):
     assert history.largest_step_bps() == 223
 
 
-def test_read_prices__open_outside_low_to_high__accepted(write):
+def test_read_prices__open_outside_low_to_high__accepted(write: Writer) -> None:
     history = read_prices(write(HEADER, FIRST, "2024-05-01T00:01:00Z,120,101,99,100,5"))
 
     assert history.bars[1].open == 120 * UNIT
 
 
-def test_read_prices__other_order_spaces_more_columns_bom_empty_lines__accepted(write):
+def test_read_prices__other_order_spaces_more_columns_bom_empty_lines__accepted(write: Writer) -> None:
     lines = (
         "\ufeffclose, low,high,open,volume,timestamp_utc,trades",
         "100.5,99,101.5,100,1000, 2024-05-01 00:00:00 ,3",
@@ -83,7 +86,7 @@ def test_read_prices__other_order_spaces_more_columns_bom_empty_lines__accepted(
         ('2024-05-01T00:01:00Z,1,1,1,1,"1', "unexpected end of data"),
     ],
 )
-def test_read_prices__broken_row__named_with_its_line(write, row, what):
+def test_read_prices__broken_row__named_with_its_line(write: Writer, row: str, what: str) -> None:
     with pytest.raises(PriceFileError) as refusal:
         read_prices(write(HEADER, FIRST, row))
 
@@ -103,28 +106,28 @@ def test_read_prices__broken_row__named_with_its_line(write, row, what):
         (("", ""), "the file is empty"),
     ],
 )
-def test_read_prices__broken_file__says_what(write, lines, what):
+def test_read_prices__broken_file__says_what(write: Writer, lines: tuple[str, ...], what: str) -> None:
     with pytest.raises(PriceFileError) as refusal:
         read_prices(write(*lines))
 
     assert str(refusal.value) == what
 
 
-def test_read_prices__not_text__named_with_its_line(write):
+def test_read_prices__not_text__named_with_its_line(write: Writer) -> None:
     data = f"{HEADER}\n{FIRST}\n".encode() + b"2024-05-01T00:01:00Z,\xff,1,1,1,1\n"
 
     with pytest.raises(PriceFileError, match=r"^line 3: not UTF-8 text$"):
         read_prices(write(data=data))
 
 
-def test_read_prices__missing_file_or_folder__says_so(tmp_path):
+def test_read_prices__missing_file_or_folder__says_so(tmp_path: Path) -> None:
     with pytest.raises(PriceFileError, match=r"^No such file or directory$"):
         read_prices(tmp_path / "none.csv")
     with pytest.raises(PriceFileError, match=r"^Is a directory$"):
         read_prices(tmp_path)
 
 
-def test_built_in__every_time__the_same_sound_bars_with_a_crash():
+def test_built_in__every_time__the_same_sound_bars_with_a_crash() -> None:
     history = built_in()
 
     assert history == built_in()
