@@ -75,6 +75,8 @@ NOT_CODE = {"decorator_list", "returns", "doc_string", "type", "folded_value", "
 SENDS = {"eth_sendTransaction", "eth_sendRawTransaction", "eth_sendUnsignedTransaction"}
 UNDOES = {"evm_revert", "anvil_revert", "anvil_reset", "hardhat_reset", "anvil_loadState", "anvil_rollback"}
 REPLACES_CODE = UNDOES | {"anvil_setCode", "hardhat_setCode"}
+REVERTED = 3
+"""The JSON-RPC error code of an execution that ran and reverted."""
 
 Statement = tuple[str, int, int]
 """Path from the project's root, line, and node id of a statement."""
@@ -219,7 +221,8 @@ class ContractCoverage:
             tracing: dict[str, Any] = {"tracer": TRACER}
             if len(params) > 2 and params[2]:
                 tracing["stateOverrides"] = params[2]
-            self.trace(url, "debug_traceCall", [params[0], block, tracing])
+            refused = "error" in answer and answer["error"].get("code") != REVERTED
+            self.trace(url, "debug_traceCall", [params[0], block, tracing], must=not refused)
         elif method in REPLACES_CODE:
             self.known = {key: code for key, code in self.known.items() if key[0] != url}
 
@@ -240,12 +243,14 @@ class ContractCoverage:
             return {"error": {"message": str(error)}}
         return answer
 
-    def trace(self, url: str, method: str, params: list[Any]) -> None:
-        """Trace one execution and mark its statements."""
+    def trace(self, url: str, method: str, params: list[Any], must: bool = True) -> None:
+        """Trace one execution and mark its statements; a failure counts unless the node refused the call itself."""
         answer = self.ask(url, method, params)
         self.traces += 1
         result = answer.get("result")
         if not isinstance(result, dict):
+            if not must:
+                return
             self.failed.append(f"{method}: {json.dumps(answer.get('error', answer))[:200]}")
             return
         for key, counters in result.items():
