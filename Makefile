@@ -9,6 +9,7 @@ PYTHON ?=
 PYTEST_ARGS ?=
 CHAIN_TESTS := $(wildcard tests/unit tests/scenario tests/attacks)
 FAST_TESTS := $(wildcard tests/model tests/stateful)
+tests_in = $(wildcard $(addsuffix /test_*.py,$(1)))
 TYPED := $(wildcard kana_insurance scripts) tools tests conftest.py
 READY := .venv/.ready
 
@@ -28,8 +29,8 @@ demo: $(READY) ## Show the fund living through a crash on a local chain; writes 
 	@python -m kana_insurance.demo
 
 test: $(READY) ## Run the tests: contracts on Anvil, then model and state machines (PYTEST_ARGS=...)
-	$(if $(CHAIN_TESTS),ape test -p no:boa_test $(CHAIN_TESTS) $(PYTEST_ARGS),@echo "no tests on Anvil yet")
-	$(if $(FAST_TESTS),pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS),@echo "no tests of model and state machines yet")
+	$(if $(call tests_in,$(CHAIN_TESTS)),ape test -p no:boa_test $(CHAIN_TESTS) $(PYTEST_ARGS),@echo "no tests on Anvil yet")
+	$(if $(call tests_in,$(FAST_TESTS)),pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS),@echo "no tests of model and state machines yet")
 
 test-deep: export KANA_DEEP := 1
 test-deep: $(READY) ## Run long state machines, statement coverage and the mutants
