@@ -31,6 +31,18 @@ MAX_PRICE_WAD: public(constant(uint256)) = 10**30
 MAX_SECONDS: public(constant(uint256)) = 365 * 86_400
 # What a sequencer feed answers while the sequencer is up.
 SEQUENCER_UP: constant(int256) = 0
+# Why there is no price.
+NO_PROBLEM: constant(uint256) = 0
+SEQUENCER_DOWN: constant(uint256) = 1
+SEQUENCER_IN_FUTURE: constant(uint256) = 2
+SEQUENCER_GRACE: constant(uint256) = 3
+ROUND_ID_ZERO: constant(uint256) = 4
+INCOMPLETE_ROUND: constant(uint256) = 5
+UPDATED_BEFORE_START: constant(uint256) = 6
+FUTURE_ROUND: constant(uint256) = 7
+STALE_PRICE: constant(uint256) = 8
+NOT_POSITIVE: constant(uint256) = 9
+TOO_LARGE: constant(uint256) = 10
 
 # --------------------------------------------------------------- immutables
 
@@ -105,31 +117,31 @@ def price() -> uint256:
          lie between the restart and now: at exactly the grace the price is still refused.
     @return Quote per whole base, WAD, rounded down.
     """
-    self._check_sequencer()
-
-    round_id: uint80 = 0
-    answer: int256 = 0
-    started_at: uint256 = 0
-    updated_at: uint256 = 0
-    answered_in_round: uint80 = 0
-    (
-        round_id, answer, started_at, updated_at, answered_in_round
-    ) = staticcall AGGREGATOR.latestRoundData()
-
-    assert round_id > 0, "feed: round id zero"
-    assert (
-        updated_at > 0 and answered_in_round >= round_id
-    ), "feed: incomplete round"
-    assert updated_at >= started_at, "feed: updated before start"
-    assert updated_at <= block.timestamp, "feed: future round"
-    assert block.timestamp - updated_at <= max_age, "feed: stale price"
-
-    assert answer > 0, "feed: price not positive"
-    unsigned: uint256 = convert(answer, uint256)
-    assert unsigned <= MAX_ANSWER, "feed: price too large"
-    wad: uint256 = unsigned * MULTIPLIER // DIVISOR
-    assert wad > 0, "feed: price not positive"
+    wad: uint256 = 0
+    problem: uint256 = 0
+    wad, problem = self._read()
+    assert problem != SEQUENCER_DOWN, "feed: sequencer down"
+    assert problem != SEQUENCER_IN_FUTURE, "feed: sequencer in future"
+    assert problem != SEQUENCER_GRACE, "feed: sequencer grace"
+    assert problem != ROUND_ID_ZERO, "feed: round id zero"
+    assert problem != INCOMPLETE_ROUND, "feed: incomplete round"
+    assert problem != UPDATED_BEFORE_START, "feed: updated before start"
+    assert problem != FUTURE_ROUND, "feed: future round"
+    assert problem != STALE_PRICE, "feed: stale price"
+    assert problem != NOT_POSITIVE, "feed: price not positive"
+    assert problem != TOO_LARGE, "feed: price too large"
     return wad
+
+
+@external
+@view
+@reentrant
+def peek() -> uint256:
+    """
+    @notice The price now, or 0 where `price` would refuse; for pages that show several markets.
+    @return Quote per whole base, WAD, rounded down.
+    """
+    return self._read()[0]
 
 
 @external
@@ -166,13 +178,54 @@ def description() -> String[128]:
 
 @internal
 @view
-def _check_sequencer():
+def _read() -> (uint256, uint256):
     """
-    @dev Refuse while the sequencer is down and until its grace has passed (M30). While it was down nobody could act
+    @return The price and `NO_PROBLEM`, or 0 and what is wrong.
+    """
+    sequencer_problem: uint256 = self._sequencer_problem()
+    if sequencer_problem != NO_PROBLEM:
+        return 0, sequencer_problem
+
+    round_id: uint80 = 0
+    answer: int256 = 0
+    started_at: uint256 = 0
+    updated_at: uint256 = 0
+    answered_in_round: uint80 = 0
+    (
+        round_id, answer, started_at, updated_at, answered_in_round
+    ) = staticcall AGGREGATOR.latestRoundData()
+
+    if round_id == 0:
+        return 0, ROUND_ID_ZERO
+    if updated_at == 0 or answered_in_round < round_id:
+        return 0, INCOMPLETE_ROUND
+    if updated_at < started_at:
+        return 0, UPDATED_BEFORE_START
+    if updated_at > block.timestamp:
+        return 0, FUTURE_ROUND
+    if block.timestamp - updated_at > max_age:
+        return 0, STALE_PRICE
+
+    if answer <= 0:
+        return 0, NOT_POSITIVE
+    unsigned: uint256 = convert(answer, uint256)
+    if unsigned > MAX_ANSWER:
+        return 0, TOO_LARGE
+    wad: uint256 = unsigned * MULTIPLIER // DIVISOR
+    if wad == 0:
+        return 0, NOT_POSITIVE
+    return wad, NO_PROBLEM
+
+
+@internal
+@view
+def _sequencer_problem() -> uint256:
+    """
+    @dev No price while the sequencer is down and until its grace has passed (M30). While it was down nobody could act
          on moving prices; the grace lets margin be added before liquidations go on.
     """
     if SEQUENCER.address == empty(address):
-        return
+        return NO_PROBLEM
     round_id: uint80 = 0
     status: int256 = 0
     up_since: uint256 = 0
@@ -182,6 +235,10 @@ def _check_sequencer():
         round_id, status, up_since, updated_at, answered_in_round
     ) = staticcall SEQUENCER.latestRoundData()
     # A feed that has never reported starts its round at 0: unknown counts as down.
-    assert status == SEQUENCER_UP and up_since > 0, "feed: sequencer down"
-    assert up_since <= block.timestamp, "feed: sequencer in future"
-    assert block.timestamp - up_since > sequencer_grace, "feed: sequencer grace"
+    if status != SEQUENCER_UP or up_since == 0:
+        return SEQUENCER_DOWN
+    if up_since > block.timestamp:
+        return SEQUENCER_IN_FUTURE
+    if block.timestamp - up_since <= sequencer_grace:
+        return SEQUENCER_GRACE
+    return NO_PROBLEM

@@ -75,9 +75,10 @@ def push(
 
 
 def refused(feed: Any, reason: str) -> None:
-    """The feed gives no price, for exactly this reason."""
+    """The feed gives no price, for exactly this reason; a peek sees none."""
     with boa.reverts(reason):
         feed.price()
+    assert feed.peek() == 0
 
 
 # ---------------------------------------------------------------- good prices
@@ -90,6 +91,7 @@ def test_price__fresh_round__is_wad(feed: Any) -> None:
 def test_price__after_push__follows_live(feed: Any, aggregator: Any) -> None:
     aggregator.push(85 * 10**8 + 1)
     assert feed.price() == 85 * WAD + 10**10
+    assert feed.peek() == feed.price()
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 6, 8, 17, 18, 19, 24, 35, 36])
