@@ -1,0 +1,110 @@
+"""How the project reaches a chain: through Ape, through titanoboa, or straight over JSON-RPC.
+
+All three hand out contracts that are used alike: ``fund.contribute(amount, sender=account)`` sends, ``fund.reserve()``
+reads, ``fund.address`` is the address; structs go in as tuples and come out with their fields' names. What is built on
+:class:`Backend` (deployment, client, reader, fixtures) doesn't know which one it has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = ROOT / "contracts"
+EVM_VERSION = "cancun"
+ZERO = "0x" + "00" * 20
+
+_ERROR_SELECTOR = bytes.fromhex("08c379a0")
+_PANIC_SELECTOR = bytes.fromhex("4e487b71")
+
+
+class Reverted(Exception):  # noqa: N818 - what happened, not a fault of the program
+    """A call that the chain refused; ``reason`` is the contract's own, empty where it gave none."""
+
+    def __init__(self, reason: str, call: str = "") -> None:
+        super().__init__(f"{call + ': ' if call else ''}{reason or 'reverted without a reason'}")
+        self.reason = reason
+
+
+class ContractMissing(Exception):  # noqa: N818
+    """A contract that isn't among the sources, or doesn't compile."""
+
+
+class Backend(Protocol):
+    """What deployment and tools need of a chain."""
+
+    def deploy(self, contract: str, *args: Any, sender: Any) -> Any:
+        """Deploy a contract of the project by name.
+
+        Raises:
+            ContractMissing: if there is no such contract.
+        """
+
+    def at(self, contract: str, address: str) -> Any:
+        """The contract of that name at an address."""
+
+    def has_contract(self, contract: str) -> bool:
+        """Whether the project has a contract of that name."""
+
+    def has_code(self, address: str) -> bool:
+        """Whether there is a contract at an address."""
+
+    def chain_id(self) -> int:
+        """The chain's id."""
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+
+    def timestamp(self) -> int:
+        """Timestamp of the latest block, Unix seconds."""
+
+    def travel(self, seconds: int) -> None:
+        """Let time pass and mine a block; local chains alone."""
+
+
+def address_of(account: Any) -> str:
+    """The address of an account, a contract, or an address."""
+    return str(getattr(account, "address", account))
+
+
+def decode_reason(data: bytes) -> str:
+    """The reason in the data of a revert; a panic's code in words; empty where there is none."""
+    from eth_abi import decode
+    from eth_abi.exceptions import DecodingError
+
+    try:
+        if data.startswith(_ERROR_SELECTOR):
+            return str(decode(["string"], data[4:])[0])
+        if data.startswith(_PANIC_SELECTOR):
+            return f"panic {decode(['uint256'], data[4:])[0]:#x}"
+    except DecodingError:
+        return ""
+    return ""
+
+
+def revert_reason(error: BaseException) -> str | None:
+    """The contract's reason in any backend's error; None where the error is no revert."""
+    if isinstance(error, Reverted):
+        return error.reason
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "ContractLogicError" in kinds:
+        message = str(getattr(error, "revert_message", None) or getattr(error, "message", None) or "")
+        return "" if message in ("Transaction failed.", "execution reverted") else message
+    if "BoaError" in kinds:
+        trace: Any = getattr(error, "call_trace", None)
+        return decode_reason(bytes(trace.computation.output)) if trace is not None else ""
+    return None
+
+
+def source_of(contract: str) -> Path:
+    """The source of a deployable contract.
+
+    Raises:
+        ContractMissing: if there is none of that name.
+    """
+    for folder in (CONTRACTS, CONTRACTS / "testing"):
+        path = folder / f"{contract}.vy"
+        if path.is_file():
+            return path
+    raise ContractMissing(f"there is no contract {contract} under contracts/")

@@ -1,0 +1,79 @@
+"""A chain inside this process, titanoboa's: for state machines and mutants. Senders are addresses.
+
+Importing this module starts nothing of Ape.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import boa
+
+from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, Reverted, address_of, decode_reason, source_of
+
+
+@cache
+def deployer(contract: str) -> Any:
+    """The titanoboa deployer of a contract of the project, compiled once a process."""
+    boa.set_search_paths([str(ROOT)])
+    source = source_of(contract)
+    return boa.load_partial(str(source), compiler_args={"evm_version": EVM_VERSION})
+
+
+class BoaBackend:
+    """Backend over titanoboa's current environment."""
+
+    def deploy(self, contract: str, *args: Any, sender: Any) -> Any:
+        """Deploy a contract of the project by name."""
+        with boa.env.prank(address_of(sender)):
+            return deployer(contract).deploy(*args)
+
+    def at(self, contract: str, address: str) -> Any:
+        """The contract of that name at an address."""
+        return deployer(contract).at(address)
+
+    def has_contract(self, contract: str) -> bool:
+        """Whether the project has a contract of that name."""
+        try:
+            return source_of(contract).is_file()
+        except ContractMissing:
+            return False
+
+    def has_code(self, address: str) -> bool:
+        """Whether there is a contract at an address."""
+        return len(boa.env.get_code(address_of(address))) > 0
+
+    def chain_id(self) -> int:
+        """The chain's id."""
+        return int(boa.env.evm.patch.chain_id)
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return int(boa.env.evm.patch.block_number)
+
+    def timestamp(self) -> int:
+        """Timestamp of the block that transactions are in, Unix seconds."""
+        return int(boa.env.timestamp)
+
+    def travel(self, seconds: int) -> None:
+        """Let time pass."""
+        boa.env.time_travel(seconds=seconds)
+
+
+def attempt(function: Any, *args: Any, sender: Any) -> Any:
+    """Call a contract's function without the cost of a stack trace when it reverts; state changes as in any call.
+
+    Raises:
+        Reverted: with the contract's reason.
+    """
+    computation = boa.env.execute_code(
+        to_address=function.contract.address,
+        sender=address_of(sender),
+        data=function.prepare_calldata(*args),
+        is_modifying=function.func_t.is_mutable,
+        contract=function.contract,
+    )
+    if computation.is_error:
+        raise Reverted(decode_reason(bytes(computation.output)), function.func_t.name)
+    return function.contract.marshal_to_python(computation, function.func_t.return_type)
