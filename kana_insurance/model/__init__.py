@@ -1,0 +1,31 @@
+"""The mechanics in exact integers, without a chain: the reference that contracts, tests and simulations share.
+
+Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24), ``registry`` (parameters and mark), ``venue``
+(M25 to M31), ``invariants`` (I1 to I13). ``state`` makes each call all or nothing, ``errors`` says how one refuses.
+"""
+
+from kana_insurance.model.clock import DAY, HOUR, Clock
+from kana_insurance.model.errors import Refused
+from kana_insurance.model.fund import FundModel, Split
+from kana_insurance.model.ledger import TokenLedger
+from kana_insurance.model.registry import FeedModel, Params, Quote, RegistryModel
+from kana_insurance.model.state import Account, Event
+from kana_insurance.model.venue import Fill, VenueModel
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "Account",
+    "Clock",
+    "Event",
+    "FeedModel",
+    "Fill",
+    "FundModel",
+    "Params",
+    "Quote",
+    "Refused",
+    "RegistryModel",
+    "Split",
+    "TokenLedger",
+    "VenueModel",
+]

@@ -1,0 +1,542 @@
+"""The insurance fund: split, reserve, waterfall, fees, excess, notices, pause (M1 to M16, M24, M37).
+
+One fund is one pot of one asset. A market is known by (venue, market id); a venue's function is called with the venue
+as ``caller``. Roles are not modelled: who may call what is a matter of the contract's access table. The reserve is the
+only capital; layers behind it would be asked in ``_draw``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+from kana_insurance.model.clock import DAY, HOUR, Clock
+from kana_insurance.model.errors import require
+from kana_insurance.model.ledger import TokenLedger
+from kana_insurance.model.state import Account, Log, Stateful, atomic
+from kana_insurance.model.units import BPS, MAX_AMOUNT, MAX_DECIMALS, MIN_DECIMALS
+
+MAX_LIQUIDATOR_BPS, MAX_FUND_BPS, MAX_SPLIT_BPS = 5_000, 3_000, 8_000
+MAX_PAUSE, REST, HOLD_AFTER = 7 * DAY, 7 * DAY, DAY  # of a pause of payouts (M37)
+BEFORE_SETUP = 2**32 - 1  # `payouts_resume_at` until `finish_setup`
+LAPSE = 7 * DAY  # from maturity of a notice (M9)
+NO_LAYER_NOTICE = 2 * DAY  # with no staked layer (M9)
+MIN_WINDOW, MAX_WINDOW = HOUR, 30 * DAY
+NEEDS_NOTICE = frozenset({"register_market", "replace_venue", "set_max_insurance", "set_threshold", "set_window"})
+
+MarketKey = tuple[Account, int]
+Call = tuple[Any, ...]  # name of a function and its arguments, for a notice
+
+
+class Split(NamedTuple):
+    """Where the collateral left by a liquidation goes (M1): the first three sum to it."""
+
+    liquidator: int = 0
+    fund: int = 0  # `repaid` included
+    trader: int = 0
+    repaid: int = 0  # of `fund`: repays the market's bad debt and stays in the venue (M14)
+
+
+class Market(NamedTuple):
+    """What the fund keeps of a market: the most it may cost, what it has cost (M12), what it is still owed (M14)."""
+
+    is_perp: bool
+    max_insurance: int = 0
+    used: int = 0
+    bad_debt: int = 0
+
+
+def room_of(threshold: int, total_bad_debt: int, reserve: int) -> int:
+    """What the reserve lacks to threshold and bad debt (M1)."""
+    return max(threshold + total_bad_debt - reserve, 0)
+
+
+def excess_of(threshold: int, total_bad_debt: int, reserve: int) -> int:
+    """What of the reserve a treasurer may take (M8)."""
+    return max(reserve - threshold - total_bad_debt, 0)
+
+
+def split_collateral(
+    collateral: int,
+    liquidator_bps: int,
+    fund_bps: int,
+    bad_debt: int,
+    threshold: int,
+    total_bad_debt: int,
+    reserve: int,
+) -> Split:
+    """Split what a liquidation left; what the cap keeps out of the fund and the dust stay with the trader (M1, M2)."""
+    liquidator = collateral * liquidator_bps // BPS
+    slice_ = collateral * fund_bps // BPS
+    repaid = min(slice_, bad_debt)
+    fund = repaid + min(slice_ - repaid, room_of(threshold, total_bad_debt - repaid, reserve))
+    return Split(liquidator, fund, collateral - liquidator - fund, repaid)
+
+
+def leaked(spent: int, cap: int, seconds: int, length: int) -> int:
+    """Level of the window's leaky bucket ``seconds`` after the last payment (M11)."""
+    return max(spent - cap * seconds // length, 0)
+
+
+def coverable(shortfall: int, limit_left: int, window_left: int, means: int) -> int:
+    """What of a shortfall is paid: the least of all that bounds it (M11)."""
+    return min(shortfall, max(limit_left, 0), max(window_left, 0), means)
+
+
+class FundModel(Stateful):
+    """An insurance fund of one asset (M16) at ``address``."""
+
+    def __init__(
+        self,
+        address: Account,
+        token: TokenLedger,
+        clock: Clock,
+        *,
+        treasury: Account,
+        threshold: int,
+        liquidator_bps: int = 3_000,
+        fund_bps: int = 2_000,
+    ) -> None:
+        require(MIN_DECIMALS <= token.decimals <= MAX_DECIMALS, "fund: bad decimals")
+        self.address = address
+        self.token = token
+        self.clock = clock
+        self.treasury = treasury
+        self.log = Log()
+        self.reserve = 0
+        self.total_contributions = 0
+        self.contributions: dict[Account, int] = defaultdict(int)
+        self.markets: dict[MarketKey, Market] = {}
+        self.total_bad_debt = 0
+        self.window_cap, self.window_length = 0, DAY
+        self.window_spent, self.window_last = 0, 0
+        self.payouts_resume_at = BEFORE_SETUP
+        self.paused_at = 0  # begin of the last pause
+        self.held = 0  # seconds for which earlier pauses held the notices
+        self.notices: dict[Call, int] = {}  # notice clock at which each was given
+        self._check_threshold(threshold)
+        self._check_split(liquidator_bps, fund_bps)
+        self.threshold = threshold
+        self.liquidator_bps, self.fund_bps = liquidator_bps, fund_bps
+
+    def _touched(self) -> tuple[Stateful, ...]:
+        return self, self.token
+
+    # ------------------------------------------------------------------ contributors
+
+    @atomic
+    def contribute(self, caller: Account, amount: int, contributor: Account | None = None) -> None:
+        """Pull ``amount`` from the caller into the reserve for ``contributor``; no threshold binds it (M7)."""
+        self._check_open()
+        self._check_amount(amount)
+        self.token.transfer(caller, self.address, amount)
+        self._book_contribution(contributor or caller, amount)
+
+    @atomic
+    def skim(self, caller: Account, contributor: Account) -> int:  # noqa: ARG002 - anyone may
+        """Book what was transferred by mistake as a contribution of ``contributor``; return it (M6)."""
+        self._check_open()
+        amount = self.token.balances[self.address] - self.reserve
+        require(amount > 0, "fund: nothing to skim")
+        self._book_contribution(contributor, amount)
+        return amount
+
+    # ------------------------------------------------------------------ venues
+
+    @atomic
+    def settle_liquidation(self, caller: Account, market_id: int, collateral: int) -> Split:
+        """Split what a liquidation left and pull the fund's part, but for what repays bad debt (M1, M4, M14)."""
+        market = self._market_of(caller, market_id)
+        require(collateral <= MAX_AMOUNT, "fund: amount too large")
+        split = self.preview_split(caller, market_id, collateral)
+        pulled = split.fund - split.repaid
+        self._repay(caller, market_id, split.repaid)
+        self._book_income(caller, market_id, pulled)
+        if collateral > 0:
+            self.log(
+                "LiquidationSettled",
+                venue=caller,
+                market_id=market_id,
+                collateral=collateral,
+                liquidator=split.liquidator,
+                fund=split.fund,
+                repaid=split.repaid,
+                reserve=self.reserve,
+            )
+        assert split.liquidator + split.fund + split.trader == collateral, market
+        return split
+
+    @atomic
+    def settle_liquidations(self, caller: Account, settlements: list[tuple[int, int]]) -> list[Split]:
+        """Settle (market id, collateral) one by one in that order (M4)."""
+        return [self.settle_liquidation(caller, market_id, collateral) for market_id, collateral in settlements]
+
+    @atomic
+    def cover_shortfall(self, caller: Account, market_id: int, shortfall: int) -> int:
+        """Pay the venue what limit, window and means allow of a shortfall; return what was paid (M10, M11, M15)."""
+        market = self._market_of(caller, market_id)
+        self._check_not_paused()
+        require(shortfall <= MAX_AMOUNT, "fund: amount too large")
+        paid = self._draw(coverable(shortfall, self._limit_left(market), self._window_left(), self.reserve))
+        if paid > 0 and self.window_cap > 0:
+            self.window_spent = self._window_level() + paid
+            self.window_last = self.clock.now
+        if market.is_perp:
+            market = market._replace(used=market.used + paid)
+            self.markets[caller, market_id] = market
+        if paid > 0:
+            self.token.transfer(self.address, caller, paid)
+        if shortfall > 0:
+            self.log(
+                "ShortfallCovered",
+                venue=caller,
+                market_id=market_id,
+                shortfall=shortfall,
+                covered=paid,
+                used=market.used,
+                reserve=self.reserve,
+            )
+        return paid
+
+    @atomic
+    def settle_fees(self, caller: Account, market_id: int, amount: int) -> int:
+        """Take the fund's part of a market's fees: bad debt, reserve up to its room, treasury (M24).
+
+        Returns what repaid bad debt; those tokens stay in the venue, the others are pulled (M14).
+        """
+        market = self._market_of(caller, market_id)
+        require(amount <= MAX_AMOUNT, "fund: amount too large")
+        repaid = min(amount, market.bad_debt)
+        self._repay(caller, market_id, repaid)
+        booked = min(amount - repaid, self.room())
+        forwarded = amount - repaid - booked
+        self._book_income(caller, market_id, booked)
+        if forwarded > 0:
+            self.token.transfer(caller, self.treasury, forwarded)
+        if amount > 0:
+            self.log(
+                "FeesSettled",
+                venue=caller,
+                market_id=market_id,
+                amount=amount,
+                repaid=repaid,
+                booked=booked,
+                forwarded=forwarded,
+                reserve=self.reserve,
+            )
+        return repaid
+
+    @atomic
+    def record_bad_debt(self, caller: Account, market_id: int, amount: int) -> None:
+        """Record a shortfall that the fund did not pay and that nobody is left to bear (M14)."""
+        market = self._market_of(caller, market_id)
+        self._check_amount(amount)
+        require(self.total_bad_debt + amount <= MAX_AMOUNT, "fund: amount too large")
+        bad_debt = market.bad_debt + amount
+        self.markets[caller, market_id] = market._replace(bad_debt=bad_debt)
+        self.total_bad_debt += amount
+        self.log(
+            "BadDebtRecorded",
+            venue=caller,
+            market_id=market_id,
+            amount=amount,
+            bad_debt=bad_debt,
+            total_bad_debt=self.total_bad_debt,
+        )
+
+    @atomic
+    def repay_bad_debt(self, caller: Account, market_id: int, amount: int) -> None:
+        """Book what the venue took from somebody to repay bad debt of its market; moves no token (M14)."""
+        market = self._market_of(caller, market_id)
+        self._check_amount(amount)
+        require(amount <= market.bad_debt, "fund: above bad debt")
+        self._repay(caller, market_id, amount)
+
+    @atomic
+    def release_market(self, caller: Account, market_id: int) -> None:
+        """End the registration of the caller's own market, which holds no bad debt (M31)."""
+        market = self._market_of(caller, market_id)
+        require(market.bad_debt == 0, "fund: market has bad debt")
+        del self.markets[caller, market_id]
+        self.log("MarketReleased", venue=caller, market_id=market_id)
+
+    # ------------------------------------------------------------------ treasurer and guardian
+
+    @atomic
+    def withdraw_excess(self, caller: Account, amount: int) -> None:
+        """Send at most the excess to the treasury, never while payouts are paused (M8)."""
+        self._check_open()
+        self._check_not_paused()
+        require(amount > 0, "fund: zero amount")
+        require(self.excess() > 0, "fund: below threshold")
+        require(amount <= self.excess(), "fund: above excess")
+        self.reserve -= amount
+        self.token.transfer(self.address, self.treasury, amount)
+        self.log("ExcessWithdrawn", treasurer=caller, amount=amount, reserve=self.reserve)
+
+    @atomic
+    def pause_payouts(self, caller: Account, duration: int) -> None:
+        """Stop covers and withdrawals for at most 7 days, not within 7 days of the last pause's end (M37)."""
+        self._check_open()
+        require(duration > 0, "fund: zero duration")
+        require(duration <= MAX_PAUSE, "fund: pause too long")
+        require(self.clock.now >= self.payouts_resume_at + REST, "fund: paused too recently")
+        if self.paused_at > 0:
+            self.held += self.payouts_resume_at + HOLD_AFTER - self.paused_at
+        self.paused_at = self.clock.now
+        self.payouts_resume_at = self.clock.now + duration
+        self.log("PayoutsPaused", guardian=caller, resume_at=self.payouts_resume_at)
+
+    @atomic
+    def resume_payouts(self, caller: Account) -> None:
+        """End a pause early (M37)."""
+        self._check_open()
+        require(self.payouts_paused(), "fund: not paused")
+        self.payouts_resume_at = self.clock.now
+        self.log("PayoutsResumed", account=caller)
+
+    # ------------------------------------------------------------------ governance
+
+    @atomic
+    def finish_setup(self, caller: Account) -> None:  # noqa: ARG002 - the deployer
+        """Open the fund for money; from now on what lets more be drawn needs notice (M9)."""
+        require(self.payouts_resume_at == BEFORE_SETUP, "fund: setup finished")
+        self.payouts_resume_at = 0
+        self.log("SetupFinished")
+
+    @atomic
+    def announce(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
+        """Give notice of a later call to this fund that lets more be drawn (M9)."""
+        require(call[0] in NEEDS_NOTICE, "fund: no notice needed")
+        require(call not in self.notices or self._is_lapsed(call), "fund: notice running")
+        self.notices[call] = self.notice_clock()
+        self.log("NoticeGiven", call=call, notice_seconds=self._notice_seconds())
+
+    @atomic
+    def cancel_notice(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
+        """Withdraw a notice (M9)."""
+        require(call in self.notices, "fund: no notice")
+        del self.notices[call]
+        self.log("NoticeCancelled", call=call)
+
+    @atomic
+    def register_market(self, caller: Account, venue: Account, market_id: int, is_perp: bool) -> None:  # noqa: ARG002
+        """Let a venue report for a market; its maximum starts at 0 (M9, M12)."""
+        require((venue, market_id) not in self.markets, "fund: market registered")
+        self._use_notice("register_market", venue, market_id, is_perp)
+        self.markets[venue, market_id] = Market(is_perp)
+        self.log("MarketRegistered", venue=venue, market_id=market_id, is_perp=is_perp)
+
+    @atomic
+    def replace_venue(self, caller: Account, venue: Account, market_id: int, new_venue: Account) -> None:  # noqa: ARG002
+        """Hand a market with its maximum, use and bad debt to another venue (M9)."""
+        require((venue, market_id) in self.markets, "fund: unknown market")
+        require((new_venue, market_id) not in self.markets, "fund: market registered")
+        self._use_notice("replace_venue", venue, market_id, new_venue)
+        self.markets[new_venue, market_id] = self.markets.pop((venue, market_id))
+        self.log("VenueReplaced", venue=venue, market_id=market_id, new_venue=new_venue)
+
+    @atomic
+    def set_max_insurance(self, caller: Account, venue: Account, market_id: int, max_insurance: int) -> None:  # noqa: ARG002
+        """Set what a market may cost for life; below its use nothing is left (M9, M12, M31)."""
+        require((venue, market_id) in self.markets, "fund: unknown market")
+        require(max_insurance <= MAX_AMOUNT, "fund: amount too large")
+        market = self.markets[venue, market_id]
+        if max_insurance > market.max_insurance:
+            self._use_notice("set_max_insurance", venue, market_id, max_insurance)
+        self.markets[venue, market_id] = market._replace(max_insurance=max_insurance)
+        self.log("MaxInsuranceSet", venue=venue, market_id=market_id, old=market.max_insurance, new=max_insurance)
+
+    @atomic
+    def set_threshold(self, caller: Account, threshold: int) -> None:  # noqa: ARG002 - governance
+        """Set the cap of the reserve; notice to lower it (M8, M9)."""
+        self._check_threshold(threshold)
+        if threshold < self.threshold:
+            self._use_notice("set_threshold", threshold)
+        self.log("ThresholdSet", old=self.threshold, new=threshold)
+        self.threshold = threshold
+
+    @atomic
+    def set_split(self, caller: Account, liquidator_bps: int, fund_bps: int) -> None:  # noqa: ARG002 - governance
+        """Set the shares of a liquidation (M1)."""
+        self._check_split(liquidator_bps, fund_bps)
+        self.log(
+            "SplitSet",
+            old_liquidator_bps=self.liquidator_bps,
+            old_fund_bps=self.fund_bps,
+            liquidator_bps=liquidator_bps,
+            fund_bps=fund_bps,
+        )
+        self.liquidator_bps, self.fund_bps = liquidator_bps, fund_bps
+
+    @atomic
+    def set_window(self, caller: Account, cap: int, length: int) -> None:  # noqa: ARG002 - governance
+        """Set the leaky bucket of payouts; notice for a higher cap, none, or a shorter window (M9, M11)."""
+        require(cap <= MAX_AMOUNT, "fund: amount too large")
+        require(MIN_WINDOW <= length <= MAX_WINDOW, "fund: window out of bounds")
+        was_on = self.window_cap > 0
+        if was_on and (cap == 0 or cap > self.window_cap or length < self.window_length):
+            self._use_notice("set_window", cap, length)
+        self.log("WindowSet", old_cap=self.window_cap, old_length=self.window_length, cap=cap, length=length)
+        self.window_cap, self.window_length = cap, length
+
+    # ------------------------------------------------------------------ views
+
+    def room(self) -> int:
+        """What the reserve lacks to threshold and bad debt (M1)."""
+        return room_of(self.threshold, self.total_bad_debt, self.reserve)
+
+    def excess(self) -> int:
+        """What a treasurer may withdraw (M8)."""
+        return excess_of(self.threshold, self.total_bad_debt, self.reserve)
+
+    def payouts_paused(self) -> bool:
+        """Whether covers and withdrawals are stopped now (M37)."""
+        return self.clock.now < self.payouts_resume_at
+
+    def bad_debt(self, venue: Account, market_id: int) -> int:
+        """What a market is owed (M14)."""
+        return self.markets[venue, market_id].bad_debt if (venue, market_id) in self.markets else 0
+
+    def preview_split(self, venue: Account, market_id: int, collateral: int) -> Split:
+        """What ``settle_liquidation`` would give now (M1)."""
+        return split_collateral(
+            collateral,
+            self.liquidator_bps,
+            self.fund_bps,
+            self.bad_debt(venue, market_id),
+            self.threshold,
+            self.total_bad_debt,
+            self.reserve,
+        )
+
+    def coverage(self, venue: Account, market_id: int) -> int:
+        """The most that a shortfall of a market would be paid now; 0 while payouts are paused (M11)."""
+        market = self.markets.get((venue, market_id))
+        if market is None or self.payouts_paused():
+            return 0
+        return coverable(MAX_AMOUNT, self._limit_left(market), self._window_left(), self.reserve)
+
+    def notice_clock(self) -> int:
+        """Time as notices count it: it stands still from a pause until one day after its end (M9, M37)."""
+        now = self.clock.now
+        holding = min(now, self.payouts_resume_at + HOLD_AFTER) - self.paused_at if self.paused_at > 0 else 0
+        return now - self.held - holding
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a reader of the chain sees too, zeros left out."""
+        return {
+            "reserve": self.reserve,
+            "threshold": self.threshold,
+            "liquidator_bps": self.liquidator_bps,
+            "fund_bps": self.fund_bps,
+            "total_contributions": self.total_contributions,
+            "contributions": {account: amount for account, amount in self.contributions.items() if amount},
+            "total_bad_debt": self.total_bad_debt,
+            "payouts_resume_at": self.payouts_resume_at,
+            "markets": {key: market._asdict() for key, market in self.markets.items()},
+            "window": {
+                "cap": self.window_cap,
+                "length": self.window_length,
+                "spent": self.window_spent,
+                "last": self.window_last,
+            },
+            "tokens": self.token.balances[self.address],
+        }
+
+    # ------------------------------------------------------------------ internals
+
+    def _check_open(self) -> None:
+        require(self.payouts_resume_at != BEFORE_SETUP, "fund: setup not finished")
+
+    def _check_not_paused(self) -> None:
+        require(not self.payouts_paused(), "fund: payouts paused")
+
+    def _check_amount(self, amount: int) -> None:
+        require(amount > 0, "fund: zero amount")
+        require(amount <= MAX_AMOUNT, "fund: amount too large")
+
+    def _check_threshold(self, threshold: int) -> None:
+        require(threshold > 0, "fund: zero threshold")
+        require(threshold <= MAX_AMOUNT, "fund: amount too large")
+
+    def _check_split(self, liquidator_bps: int, fund_bps: int) -> None:
+        within = liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS
+        require(within and liquidator_bps + fund_bps <= MAX_SPLIT_BPS, "fund: split out of bounds")
+
+    def _market_of(self, venue: Account, market_id: int) -> Market:
+        self._check_open()
+        require((venue, market_id) in self.markets, "fund: unknown market")
+        return self.markets[venue, market_id]
+
+    def _book_contribution(self, contributor: Account, amount: int) -> None:
+        require(self.total_contributions + amount <= MAX_AMOUNT, "fund: amount too large")
+        self.reserve += amount
+        self.total_contributions += amount
+        self.contributions[contributor] += amount
+        self.log(
+            "Contributed",
+            contributor=contributor,
+            amount=amount,
+            contributed=self.contributions[contributor],
+            reserve=self.reserve,
+        )
+
+    def _book_income(self, venue: Account, market_id: int, amount: int) -> None:
+        """Pull a slice or fees into the reserve; the market's use falls by as much (M12)."""
+        if amount == 0:
+            return
+        market = self.markets[venue, market_id]
+        self.markets[venue, market_id] = market._replace(used=market.used - min(market.used, amount))
+        self.reserve += amount
+        self.token.transfer(venue, self.address, amount)
+
+    def _repay(self, venue: Account, market_id: int, amount: int) -> None:
+        """Take repaid bad debt off the books (M14)."""
+        if amount == 0:
+            return
+        market = self.markets[venue, market_id]
+        bad_debt = market.bad_debt - amount
+        self.markets[venue, market_id] = market._replace(bad_debt=bad_debt)
+        self.total_bad_debt -= amount
+        self.log(
+            "BadDebtRepaid",
+            venue=venue,
+            market_id=market_id,
+            amount=amount,
+            bad_debt=bad_debt,
+            total_bad_debt=self.total_bad_debt,
+        )
+
+    def _draw(self, amount: int) -> int:
+        """Take ``amount`` out of the capital in its order and return what it gave: the reserve, later layers (M10)."""
+        from_reserve = min(amount, self.reserve)
+        self.reserve -= from_reserve
+        return from_reserve
+
+    def _limit_left(self, market: Market) -> int:
+        """Below 0 after a maximum was lowered; a lending pool has none (M12, M15)."""
+        return market.max_insurance - market.used if market.is_perp else MAX_AMOUNT
+
+    def _window_level(self) -> int:
+        return leaked(self.window_spent, self.window_cap, self.clock.now - self.window_last, self.window_length)
+
+    def _window_left(self) -> int:
+        return self.window_cap - self._window_level() if self.window_cap > 0 else MAX_AMOUNT
+
+    def _notice_seconds(self) -> int:
+        """How long a notice runs; a staked layer's cooldown will lengthen it (M9)."""
+        return NO_LAYER_NOTICE
+
+    def _is_lapsed(self, call: Call) -> bool:
+        return self.notice_clock() >= self.notices[call] + self._notice_seconds() + LAPSE
+
+    def _use_notice(self, *call: Any) -> None:
+        """Consume the notice of this very call; before `finish_setup` none is needed (M9)."""
+        if self.payouts_resume_at == BEFORE_SETUP:
+            return
+        require(call in self.notices, "fund: no notice")
+        require(self.notice_clock() >= self.notices[call] + self._notice_seconds(), "fund: notice not mature")
+        require(not self._is_lapsed(call), "fund: notice lapsed")
+        del self.notices[call]
+        self.log("NoticeUsed", call=call)
