@@ -146,7 +146,7 @@ class FundModel(Stateful):
     @atomic
     def settle_liquidation(self, caller: Account, market_id: int, collateral: int) -> Split:
         """Split what a liquidation left and pull the fund's part, but for what repays bad debt (M1, M4, M14)."""
-        market = self._market_of(caller, market_id)
+        self._market_of(caller, market_id)
         require(collateral <= MAX_AMOUNT, "fund: amount too large")
         split = self.preview_split(caller, market_id, collateral)
         pulled = split.fund - split.repaid
@@ -163,7 +163,7 @@ class FundModel(Stateful):
                 repaid=split.repaid,
                 reserve=self.reserve,
             )
-        assert split.liquidator + split.fund + split.trader == collateral, market
+        assert split.liquidator + split.fund + split.trader == collateral
         return split
 
     @atomic
@@ -255,8 +255,8 @@ class FundModel(Stateful):
     @atomic
     def release_market(self, caller: Account, market_id: int) -> None:
         """End the registration of the caller's own market, which holds no bad debt (M31)."""
-        market = self._market_of(caller, market_id)
-        require(market.bad_debt == 0, "fund: market has bad debt")
+        require((caller, market_id) in self.markets, "fund: unknown market")
+        require(self.bad_debt(caller, market_id) == 0, "fund: market has bad debt")
         del self.markets[caller, market_id]
         self.log("MarketReleased", venue=caller, market_id=market_id)
 

@@ -81,6 +81,7 @@ class RegistryModel(Stateful):
         self.markets: dict[int, Params] = {}
         self.next_market_id = 0
         self.trading_resume_at = 0
+        self.setup_finished = False
 
     def _touched(self) -> tuple[Stateful, ...]:
         return (self, *self._house()._touched())
@@ -100,6 +101,13 @@ class RegistryModel(Stateful):
         self.house = house
 
     # ------------------------------------------------------------------ governance
+
+    @atomic
+    def finish_setup(self, caller: Account) -> None:  # noqa: ARG002 - the deployer
+        """Open the venue for money and end the deployer's power, once (M9)."""
+        require(not self.setup_finished, "registry: setup finished")
+        self.setup_finished = True
+        self.log("SetupFinished")
 
     @atomic
     def list_market(self, caller: Account, params: Params) -> int:  # noqa: ARG002 - governance
@@ -204,6 +212,7 @@ class RegistryModel(Stateful):
             "next_market_id": self.next_market_id,
             "trading_resume_at": self.trading_resume_at,
             "fee_recipient": self.fee_recipient,
+            "setup_finished": self.setup_finished,
         }
 
     # ------------------------------------------------------------------ internals

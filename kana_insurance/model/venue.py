@@ -53,6 +53,7 @@ class VenueModel(VenueBooks):
     def deposit(self, caller: Account, amount: int, account: Account | None = None) -> None:
         """Pull ``amount`` from the caller into the free balance of ``account``."""
         self._check_amount(amount)
+        require(self.registry.setup_finished, "house: setup not finished")
         owner = account or caller
         self.token.transfer(caller, self.address, amount)
         self.free[owner] += amount
@@ -81,11 +82,11 @@ class VenueModel(VenueBooks):
         """Move margin back while initial margin is kept and the pot pays; from a flat position, its claim (M26a)."""
         self._check_amount(amount)
         key = (market_id, caller)
+        quote = self.registry.quote(market_id)
         self._settle(market_id, caller)
         if self.size[key] == 0:
             require(amount <= self.balance[key], "house: above claim")
         else:
-            quote = self.registry.quote(market_id)
             equity = self._equity(key, quote.mark) - amount
             require(equity >= self._initial_margin(key, quote), "house: below initial margin")
             self._unflag(key)
@@ -154,10 +155,10 @@ class VenueModel(VenueBooks):
         A solvent position goes in pieces of at least ``min_notional`` or the whole rest (M5), an insolvent one whole
         and without reward (M3, M29).
         """
-        require(trader != caller, "house: own position")
         quote = self.registry.quote(market_id)
         self._settle(market_id, caller)
         self._move_in(market_id, caller, margin)
+        require(trader != caller, "house: own position")
         key = (market_id, trader)
         require(self.size[key] != 0, "house: no position")
         require(self._is_liquidatable(key, quote), "house: not liquidatable")
@@ -206,9 +207,9 @@ class VenueModel(VenueBooks):
     def unflag(self, caller: Account, market_id: int, trader: Account) -> None:  # noqa: ARG002 - anyone
         """Remove the flag of a position that is solvent again (M28a)."""
         key = (market_id, trader)
-        require(self.flagged_at[key] > 0, "house: not flagged")
         quote = self.registry.quote(market_id)
         self._settle(market_id, trader)
+        require(self.flagged_at[key] > 0, "house: not flagged")
         require(self._equity(key, quote.mark) >= 0, "house: still insolvent")
         self._unflag(key)
 
@@ -384,14 +385,14 @@ class VenueModel(VenueBooks):
 
     def _closable(self, key: PositionKey, counterparties: list[Account]) -> int:
         """How much of a position the named can close: all, or what 64 of them hold (M28a)."""
-        market_id, trader = key
+        market_id = key[0]
         size, available = self.size[key], 0
         named: set[Account] = set()
         for counterparty in counterparties:
             other = self.size[market_id, counterparty]
-            require(available < abs(size), "house: too many counterparties")
-            require(counterparty != trader and other * size < 0, "house: not opposite side")
+            require(other * size < 0, "house: not opposite side")
             require(counterparty not in named, "house: duplicate counterparty")
+            require(available < abs(size), "house: too many counterparties")
             named.add(counterparty)
             available += abs(other)
         enough = available >= abs(size) or len(counterparties) == MAX_COUNTERPARTIES
