@@ -57,6 +57,8 @@ initializes: deleveraging[
 # ---------------------------------------------------------------- constants
 
 BPS: constant(uint256) = 10_000
+# Most entries of a batch, and most counterparties of a deleveraging.
+MAX_NAMED: constant(uint256) = deleveraging.MAX_NAMED
 
 # --------------------------------------------------------------- immutables
 
@@ -215,9 +217,7 @@ def liquidate(
 @external
 def liquidate_batch(
     market_id: uint256,
-    liquidations: DynArray[
-        IClearingHouse.Liquidation, deleveraging.MAX_NAMED
-    ],
+    liquidations: DynArray[IClearingHouse.Liquidation, MAX_NAMED],
     margin: uint256 = 0,
 ):
     """
@@ -249,7 +249,7 @@ def unflag(market_id: uint256, trader: address):
 def deleverage(
     market_id: uint256,
     trader: address,
-    counterparties: DynArray[address, deleveraging.MAX_NAMED],
+    counterparties: DynArray[address, MAX_NAMED],
 ):
     """
     @notice Closes a flagged insolvent position at mark against the named positions of the other side (M28a, M29).
@@ -529,9 +529,7 @@ def _deposit(amount: uint256, account: address):
 @internal
 def _liquidate(
     market_id: uint256,
-    liquidations: DynArray[
-        IClearingHouse.Liquidation, deleveraging.MAX_NAMED
-    ],
+    liquidations: DynArray[IClearingHouse.Liquidation, MAX_NAMED],
     margin: uint256,
     may_skip: bool,
 ):
