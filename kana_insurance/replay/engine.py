@@ -1,0 +1,301 @@
+"""One replay, bar by bar: thief, keeper, traders, fees; figures of what happened. The model decides and does it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
+from kana_insurance.replay.book import LOT, Book, Trader, Want, account_of
+from kana_insurance.replay.keeper import Keeper
+from kana_insurance.replay.market import Market, submit
+from kana_insurance.replay.prices import History
+from kana_insurance.replay.thief import Thief, order_of
+from kana_insurance.replay.world import WAD_OF_FEED, Addresses, World
+
+UNIT = 10**6
+COIN = 10**18
+#: Bars between two collections of fees.
+FEES_EVERY = 60
+#: Bars between two points of the charts.
+SAMPLE_EVERY = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a replay is made of; base units of a 6-decimal asset, sizes with 18 decimals."""
+
+    traders: int = 200
+    seed: int = 7
+    threshold: int = 150_000 * UNIT
+    contributions: int = 120_000 * UNIT
+    max_insurance: int = 100_000 * UNIT
+    keeper_capital: int = 500_000 * UNIT
+    thief_capital: int = 50_000 * UNIT
+    initial_margin_bps: int = 500
+    maintenance_margin_bps: int = 250
+    fill_band_bps: int = 200
+    open_interest_cap: int = 5_000 * COIN
+    position_cap: int = 50 * COIN
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Private keys of those who act beside the traders."""
+
+    relayer: bytes
+    keeper: bytes
+    long: bytes
+    short: bytes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One point of the charts; base units, price in feed units, size in base."""
+
+    time: int
+    price: int
+    reserve: int
+    target: int
+    limit_left: int
+    open_interest: int
+    covered: int
+    socialised: int
+    keeper: int
+    thief: int
+
+
+@dataclass
+class Totals:
+    """Sums over the whole replay, base units."""
+
+    liquidations: int = 0
+    insolvent: int = 0
+    partial: int = 0
+    deleveraged: int = 0
+    flags: int = 0
+    collateral: int = 0
+    to_liquidator: int = 0
+    to_fund: int = 0
+    to_trader: int = 0
+    slices: int = 0
+    full_slices: int = 0
+    shortfalls: int = 0
+    shortfall: int = 0
+    covered: int = 0
+    socialised: int = 0
+    bad_debt: int = 0
+    charges: int = 0
+    charged: int = 0
+    lost_collateral: int = 0
+    fees_to_fund: int = 0
+    fees_to_recipient: int = 0
+    fees_forwarded: int = 0
+    refunds: int = 0
+    by_hour: dict[int, Counter[str]] = field(default_factory=dict)
+
+
+def make_world(history: History, settings: Settings, addresses: Addresses) -> World:
+    """The model as the deployment leaves it: one market, setup finished."""
+    clock = Clock(history.start)
+    token = TokenLedger(6)
+    fund = FundModel(addresses.fund, token, clock, treasury=addresses.treasury, threshold=settings.threshold)
+    registry = RegistryModel(clock, fee_recipient=addresses.fee_recipient)
+    venue = VenueModel(addresses.house, token, clock, registry, gateway=addresses.gateway)
+    feed = FeedModel(clock, history.bars[0].open * WAD_OF_FEED)
+    registry.know(fund=fund, feed=(addresses.feed, feed))
+    registry.connect_house("deployer", venue)
+    fund.register_market("deployer", addresses.house, 0, True)
+    fund.set_max_insurance("deployer", addresses.house, 0, settings.max_insurance)
+    registry.list_market("deployer", market_params(settings, addresses))
+    registry.finish_setup("deployer")
+    fund.finish_setup("deployer")
+    return World(clock, token, feed, fund, registry, venue, addresses)
+
+
+def market_params(settings: Settings, addresses: Addresses) -> Params:
+    """The replay's market."""
+    return Params(
+        addresses.feed,
+        addresses.fund,
+        initial_margin_bps=settings.initial_margin_bps,
+        maintenance_margin_bps=settings.maintenance_margin_bps,
+        fill_band_bps=settings.fill_band_bps,
+        open_interest_cap=settings.open_interest_cap,
+        position_cap=settings.position_cap,
+    )
+
+
+class Replay:
+    """A replay in the making.
+
+    Args:
+        history: The bars.
+        settings: Market, book, capital.
+        accounts: Who acts beside the traders.
+        world: The model, as :func:`make_world` makes it.
+    """
+
+    def __init__(self, history: History, settings: Settings, accounts: Accounts, world: World) -> None:
+        self.history = history
+        self.settings = settings
+        self.world = world
+        self.relayer = account_of(accounts.relayer)
+        self.book = Book(settings.traders, settings.seed, UNIT, settings.position_cap)
+        self.market = Market(world, self.book, self.relayer)
+        keeper = account_of(accounts.keeper)
+        self.keeper = Keeper(keeper, self.relayer, settings.keeper_capital)
+        self.thief = Thief(account_of(accounts.long), account_of(accounts.short), settings.thief_capital)
+        self._keys = accounts
+        self._dealer = Trader("keeper", accounts.keeper, 1, settings.keeper_capital)
+        self.totals = Totals()
+        self.samples: list[Sample] = []
+        self.deposited = 0
+
+    # ------------------------------------------------------------------ the course of things
+
+    def begin(self) -> None:
+        """Money comes in: contributions, the traders' capital, the keeper's, the thief's."""
+        world, relayer = self.world, self.relayer
+        world.clock.now = self.history.start
+        total = self.settings.contributions + self.settings.keeper_capital
+        total += sum(trader.capital for trader in self.book.traders)
+        world.mint(relayer, total, relayer)
+        for account in (relayer, self.thief.long, self.thief.short):
+            world.record("token", "approve", account, world.addresses.house, 2**256 - 1)
+        world.record("token", "approve", relayer, world.addresses.fund, 2**256 - 1)
+        world.contribute(relayer, self.settings.contributions)
+        world.must("deposit", relayer, self.settings.keeper_capital, self.keeper.account)
+        for trader in self.book.traders:
+            self._deposit(trader)
+        for key in (self.thief.long, self.thief.short):
+            world.mint(key, self.settings.thief_capital // 2, relayer)
+
+    def _deposit(self, trader: Trader) -> None:
+        self.world.must("deposit", self.relayer, trader.capital, trader.account)
+        trader.deposited += trader.capital
+        self.deposited += trader.capital
+
+    def bars(self) -> Iterator[int]:
+        """Play the bars; yields after each the time of its block, when :meth:`World.take_calls` has its calls."""
+        for number, bar in enumerate(self.history.bars):
+            time = bar.time + 60
+            self.world.push(time, bar.close)
+            self.world.record("feed", "push", self.relayer, bar.close)
+            self.thief.strike(self.world, number)
+            self.keeper.act(self.world)
+            self._forget_the_liquidated()
+            self._trade(number == 0)
+            if number + 1 < len(self.history.bars):
+                self._let_the_thief_in(number, bar.close, self.history.bars[number + 1].close)
+            else:
+                self.thief.withdraw(self.world)
+            if number % FEES_EVERY == FEES_EVERY - 1:
+                self.world.house("collect_fees", self.relayer, self.world.market_id)
+            self._count(number)
+            if number % SAMPLE_EVERY == 0 or number == len(self.history.bars) - 1:
+                self._sample(bar.time, bar.close)
+            yield time
+
+    def _forget_the_liquidated(self) -> None:
+        """Who was liquidated or closed against wants nothing for now."""
+        for event in self.world.venue.log:
+            if event.name in ("Liquidated", "Deleveraged"):
+                self.market.drop(event.fields["trader"])
+        self.market.tidy()
+
+    def _trade(self, opening: bool) -> None:
+        """The keeper offers what he took over; traders come, go, and are matched."""
+        world = self.world
+        held = world.size(self.keeper.account)
+        self.market.offer(self._dealer, Want(self._dealer, -held, 0, closing=True) if held else None)
+        for trader in self.book.traders:
+            standing = world.standing(trader.account)
+            if self.book.returns(trader, standing):
+                world.mint(self.relayer, trader.capital, self.relayer)
+                self._deposit(trader)
+                self.totals.refunds += 1
+            if not self.market.wants(trader.account):
+                want = self.book.want(trader, standing, world.mark, world.scale, opening)
+                if want is not None:
+                    self.market.take(want)
+
+    def _let_the_thief_in(self, number: int, close: int, following: int) -> None:
+        """The thief opens both sides against himself if the next bar is worth it."""
+        fill = self.thief.prepare(self.world, number, close, following)
+        if fill is None:
+            return
+        expiry = self.world.clock.now + 60
+        orders = (order_of(fill, True, number, expiry), order_of(fill, False, number, expiry))
+        keys = (self._keys.short, self._keys.long)
+        if not submit(self.world, self.relayer, fill, orders, keys):
+            self.thief.give_up()
+            self.thief.withdraw(self.world)
+
+    # ------------------------------------------------------------------ figures
+
+    def _count(self, number: int) -> None:
+        """Add what the bar's events say to the totals, and forget them."""
+        hour = self.totals.by_hour.setdefault(number // 60, Counter())
+        for event in self.world.venue.log:
+            self._count_event(event.name, event.fields, hour)
+        for event in self.world.fund.log:
+            if event.name == "FeesSettled":
+                self.totals.fees_to_fund += event.fields["booked"] + event.fields["repaid"]
+                self.totals.fees_forwarded += event.fields["forwarded"]
+        for part in (self.world.venue, self.world.fund, self.world.registry):
+            part.log.clear()
+
+    def _count_event(self, name: str, fields: dict[str, Any], hour: Counter[str]) -> None:
+        totals = self.totals
+        if name == "Liquidated":
+            totals.liquidations += 1
+            totals.collateral += fields["collateral"]
+            totals.to_liquidator += fields["to_liquidator"]
+            totals.to_fund += fields["to_fund"]
+            totals.to_trader += fields["to_trader"]
+            if fields["to_fund"]:
+                totals.slices += 1
+                totals.full_slices += fields["to_fund"] == fields["collateral"] * self.world.fund.fund_bps // 10_000
+            solvent = fields["collateral"] > 0
+            totals.partial += solvent and self.world.size(fields["trader"]) != 0
+            hour["solvent" if solvent else "insolvent"] += 1
+            totals.insolvent += not solvent
+        elif name == "Deleveraged":
+            totals.deleveraged += 1
+            hour["deleveraged"] += 1
+        elif name == "Flagged":
+            totals.flags += 1
+        elif name == "ShortfallResolved":
+            totals.shortfalls += 1
+            for part in ("shortfall", "covered", "socialised", "bad_debt"):
+                setattr(totals, part, getattr(totals, part) + fields[part])
+        elif name == "ChargeSettled":
+            totals.charges += 1
+            totals.charged += fields["charge"]
+        elif name == "FeesCollected":
+            totals.fees_to_recipient += fields["to_recipient"]
+
+    def _sample(self, time: int, price: int) -> None:
+        world, fund = self.world, self.world.fund
+        self.samples.append(
+            Sample(
+                time=time,
+                price=price,
+                reserve=fund.reserve,
+                target=fund.threshold + fund.total_bad_debt,
+                limit_left=world.limit_left,
+                open_interest=world.venue.open_interest[world.market_id],
+                covered=self.totals.covered,
+                socialised=self.totals.socialised,
+                keeper=self.keeper.worth(world),
+                thief=self.thief.worth(world) - self.settings.thief_capital,
+            )
+        )
+
+
+def lots(size: int) -> int:
+    """A base size in lots, for tables."""
+    return size // LOT
