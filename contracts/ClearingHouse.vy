@@ -51,7 +51,7 @@ initializes: deleveraging[
     accounts := accounts,
     market_books := market_books,
     positions := positions,
-    waterfall := waterfall,
+    waterfall := waterfall
 ]
 
 # ---------------------------------------------------------------- constants
