@@ -35,12 +35,8 @@ implements: IClearingHouse
 
 initializes: market_books
 initializes: positions
-initializes: accounts[
-    market_books := market_books, positions := positions
-]
-initializes: waterfall[
-    accounts := accounts, market_books := market_books
-]
+initializes: accounts[market_books := market_books, positions := positions]
+initializes: waterfall[accounts := accounts, market_books := market_books]
 initializes: trading[
     accounts := accounts, market_books := market_books, waterfall := waterfall
 ]
@@ -48,10 +44,7 @@ initializes: liquidation[
     accounts := accounts, market_books := market_books, waterfall := waterfall
 ]
 initializes: deleveraging[
-    accounts := accounts,
-    market_books := market_books,
-    positions := positions,
-    waterfall := waterfall
+    accounts := accounts, market_books := market_books, waterfall := waterfall
 ]
 
 # ---------------------------------------------------------------- constants
@@ -402,9 +395,7 @@ def free(account: address) -> uint256:
 
 @view
 @external
-def position(
-    market_id: uint256, trader: address
-) -> IClearingHouse.Position:
+def position(market_id: uint256, trader: address) -> IClearingHouse.Position:
     """
     @notice As stored: without what the loss index still asks.
     """

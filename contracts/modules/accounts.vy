@@ -258,7 +258,7 @@ def _save(trader: address, position: IClearingHouse.Position, mark: uint256):
         if self._equity(position, mark) >= 0:
             kept.flagged_at = 0
             log IClearingHouse.Unflagged(market_id=market_id, trader=trader)
-    positions._store(market_id, trader, kept)
+    self._keep(trader, kept)
     log IClearingHouse.PositionChanged(
         market_id=market_id,
         trader=trader,
@@ -266,3 +266,30 @@ def _save(trader: address, position: IClearingHouse.Position, mark: uint256):
         balance=kept.balance,
         index=kept.index,
     )
+
+
+# ------------------------------------------------- positions as they are kept
+
+@internal
+@view
+def _stored(trader: address) -> IClearingHouse.Position:
+    """
+    @dev A position of the open book's market, without its pending charge.
+    """
+    return positions._load(market_books.market_id, trader)
+
+
+@internal
+def _keep(trader: address, position: IClearingHouse.Position):
+    """
+    @dev Keeps a position without a word about it.
+    """
+    positions._store(market_books.market_id, trader, position)
+
+
+@internal
+def _flag_now(trader: address):
+    """
+    @dev Keeps the time of a flag.
+    """
+    positions._flag(market_books.market_id, trader)

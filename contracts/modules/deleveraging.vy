@@ -13,12 +13,10 @@ from contracts.interfaces import IMarketRegistry
 from contracts.modules import accounts
 from contracts.modules import fixed_point
 from contracts.modules import market_books
-from contracts.modules import positions
 from contracts.modules import waterfall
 
 uses: accounts
 uses: market_books
-uses: positions
 uses: waterfall
 
 # Most positions named in one call.
@@ -44,7 +42,7 @@ def _flag(trader: address, quote: IMarketRegistry.Quote):
             block.timestamp > position.flagged_at + until
         ), "house: already flagged"
     position.flagged_at = block.timestamp
-    positions._flag(market_books.market_id, trader)
+    accounts._flag_now(trader)
     accounts._save(trader, position, 0)
     log IClearingHouse.Flagged(
         market_id=market_books.market_id,
@@ -123,9 +121,7 @@ def _deleverage(
     accounts._save(trader, position, 0)
 
     for counterparty: address in counterparties:
-        other: IClearingHouse.Position = positions._load(
-            market_books.market_id, counterparty
-        )
+        other: IClearingHouse.Position = accounts._stored(counterparty)
         if other.size == 0 and other.balance != 0:
             other = waterfall._empty_flat(quote.fund, counterparty, other)
             accounts._save(counterparty, other, quote.mark)
@@ -154,7 +150,7 @@ def _gather(
         ), "house: duplicate counterparty"
         self._named_in[counterparty] = count
         available += accounts._magnitude(other.size)
-        positions._store(market_books.market_id, counterparty, other)
+        accounts._keep(counterparty, other)
     return available
 
 
