@@ -85,6 +85,19 @@ class MarketConfig(BaseModel):
     position_cap: Amount
 
 
+class Registration(BaseModel):
+    """A market of a venue of one's own, registered at the fund during setup, where it needs no notice yet (M9)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    venue: Address
+    market_id: Annotated[int, Field(ge=0)]
+    #: False: a lending pool, without a maximum (M15).
+    is_perp: bool = True
+    #: Base units.
+    max_insurance: Amount = 0
+
+
 class DeploymentConfig(BaseModel):
     """All that a deployment is made of. Amounts are base units of the asset."""
 
@@ -105,9 +118,12 @@ class DeploymentConfig(BaseModel):
     fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
     window_cap: Amount = 0
     window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
-    #: False deploys the fund alone, for a venue of one's own.
+    #: False deploys the fund alone, for venues of one's own.
     venue: bool = True
+    #: The markets of the venue deployed here, by id.
     markets: list[MarketConfig] = []
+    #: Markets of other venues.
+    registrations: list[Registration] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> DeploymentConfig:
@@ -401,6 +417,11 @@ def deploy(
         )
     if config.window_cap > 0:
         fund.set_window(config.window_cap, config.window, sender=deployer)
+    for entry in config.registrations:
+        progress(f"registering market {entry.market_id} of {entry.venue}")
+        fund.register_market(entry.venue, entry.market_id, entry.is_perp, sender=deployer)
+        if entry.max_insurance > 0:
+            fund.set_max_insurance(entry.venue, entry.market_id, entry.max_insurance, sender=deployer)
     if config.venue:
         registry = make("registry", "MarketRegistry", governance, config.guardian, me, config.fee_recipient)
         gateway = make("gateway", "OrderGateway", address_of(registry))

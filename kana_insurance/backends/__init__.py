@@ -44,6 +44,12 @@ class Backend(Protocol):
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
 
+    def encode(self, function: Any, *args: Any) -> bytes:
+        """Call data of a contract's function."""
+
+    def impersonate(self, address: str) -> Any:
+        """A sender that acts as any address, contracts too; local chains alone."""
+
     def has_contract(self, contract: str) -> bool:
         """Whether the project has a contract of that name."""
 

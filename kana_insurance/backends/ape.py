@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ape import Project, chain
+from ape import Project, accounts, chain
 from ape import project as local_project
 from eth_utils import to_checksum_address
 
@@ -39,6 +39,17 @@ class ApeBackend:
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return self.container(contract).at(to_checksum_address(address), fetch_from_explorer=False)
+
+    def encode(self, function: Any, *args: Any) -> bytes:
+        """Call data of a contract's function."""
+        return bytes(function.encode_input(*args))
+
+    def impersonate(self, address: str) -> Any:
+        """A sender that acts as any address, contracts too; local chains alone."""
+        account = accounts[to_checksum_address(address_of(address))]
+        if account.balance < 10**20:
+            account.balance = 10**20
+        return account
 
     def has_contract(self, contract: str) -> bool:
         """Whether the project has a contract of that name."""

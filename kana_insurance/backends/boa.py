@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import boa
+from boa.interpret import set_search_paths
 
 from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, Reverted, address_of, decode_reason, source_of
 
@@ -16,7 +17,7 @@ from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, Reverted
 @cache
 def deployer(contract: str) -> Any:
     """The titanoboa deployer of a contract of the project, compiled once a process."""
-    boa.set_search_paths([str(ROOT)])
+    set_search_paths([str(ROOT)])
     source = source_of(contract)
     return boa.load_partial(str(source), compiler_args={"evm_version": EVM_VERSION})
 
@@ -32,6 +33,14 @@ class BoaBackend:
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return deployer(contract).at(address)
+
+    def encode(self, function: Any, *args: Any) -> bytes:
+        """Call data of a contract's function."""
+        return bytes(function.prepare_calldata(*args))
+
+    def impersonate(self, address: str) -> Any:
+        """A sender that acts as any address, contracts too."""
+        return address_of(address)
 
     def has_contract(self, contract: str) -> bool:
         """Whether the project has a contract of that name."""

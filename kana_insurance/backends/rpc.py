@@ -8,6 +8,7 @@ eth_account's), or plain addresses that the node has unlocked.
 from __future__ import annotations
 
 import itertools
+import time
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +27,11 @@ from kana_insurance.orders import private_key, sign_digest
 GAS = 5_000_000
 DEPLOY_GAS = 14_000_000
 MAX_FEE = 100 * 10**9
-#: Calls in one JSON-RPC request at most.
+#: Calls, and transactions, in one JSON-RPC request at most; Anvil stalls on a thousand transactions at once.
 CHUNK = 1_000
+SEND_CHUNK = 200
+#: How long to wait for transactions to be mined, while none is.
+MINING_SECONDS = 60
 
 
 class NodeError(Exception):
@@ -247,15 +251,15 @@ class RpcBackend:
                 raise NodeError(f"{method}: {answer['error'].get('message', answer['error'])}")
         return [answer["result"] for answer in answers]
 
-    def _post(self, requests_: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+    def _post(self, requests_: Sequence[tuple[str, list[Any]]], chunk: int = CHUNK) -> list[dict[str, Any]]:
         results: list[dict[str, Any]] = []
-        for start in range(0, len(requests_), CHUNK):
+        for start in range(0, len(requests_), chunk):
             body = [
                 {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-                for method, params in requests_[start : start + CHUNK]
+                for method, params in requests_[start : start + chunk]
             ]
             try:
-                response = self._session.post(self.url, json=body, timeout=300)
+                response = self._session.post(self.url, json=body, timeout=60)
                 response.raise_for_status()
                 answers = {answer["id"]: answer for answer in response.json()}
             except (requests.RequestException, ValueError, KeyError, TypeError) as error:
@@ -312,15 +316,25 @@ class RpcBackend:
         """Ask the node anew: after a snapshot was restored, or others sent for the same accounts."""
         self._nonces.clear()
 
-    def _signed(self, key: bytes, nonce: int, to: str | None, data: bytes, gas: int) -> str:
+    def _signed(self, key: bytes, nonce: int, to: str | None, data: bytes, gas: int, fee: int) -> str:
         """An EIP-1559 transaction, signed."""
         import rlp
 
         target = to_canonical_address(to) if to else b""
-        fields: list[Any] = [self._chain_id, nonce, 10**9, MAX_FEE, gas, target, 0, data, []]
+        fields: list[Any] = [self._chain_id, nonce, 10**9, fee, gas, target, 0, data, []]
         signature = sign_digest(keccak(b"\x02" + rlp.encode(fields)), key)
         parts = [signature[64] - 27, int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")]
         return "0x02" + rlp.encode([*fields, *parts]).hex()
+
+    def sign(self, sender: Any, to: str, data: bytes, gas: int = GAS) -> str:
+        """The sender's next transaction, signed, for whoever sends and mines it in an own way.
+
+        Raises:
+            ValueError: if the sender has no private key to give.
+        """
+        if (key := private_key(sender)) is None:
+            raise ValueError(f"{address_of(sender)} has no private key here")
+        return self._signed(key, self.next_nonce(to_checksum_address(address_of(sender))), to, data, gas)
 
     def send(self, sender: Any, to: str | None, data: bytes, gas: int = GAS, call: str = "") -> Receipt:
         """Send a transaction and wait for it; within :meth:`batch`, queue it.
@@ -330,12 +344,15 @@ class RpcBackend:
         """
         address = to_checksum_address(address_of(sender))
         nonce = self.next_nonce(address)
+        # The node takes what pays more first: a falling fee keeps a batch in order.
+        fee = MAX_FEE - len(self._queue or [])
         receipt = Receipt(call)
         request: tuple[str, list[Any]]
         if (key := private_key(sender)) is not None:
-            request = ("eth_sendRawTransaction", [self._signed(key, nonce, to, data, gas)])
+            request = ("eth_sendRawTransaction", [self._signed(key, nonce, to, data, gas, fee)])
         else:
             params = {"from": address, "nonce": hex(nonce), "gas": hex(gas), "data": "0x" + data.hex()}
+            params |= {"maxFeePerGas": hex(fee), "maxPriorityFeePerGas": hex(10**9)}
             request = ("eth_sendTransaction", [params | ({"to": to} if to else {})])
         if self._queue is not None:
             self._queue.append((receipt, *request))
@@ -345,7 +362,9 @@ class RpcBackend:
 
     @contextmanager
     def batch(self, *, check: bool = True) -> Iterator[list[Receipt]]:
-        """Send what is sent within in few requests, in order, at the end; the list then holds the receipts.
+        """Send what is sent within together at the end, executed in exactly that order; the list then holds receipts.
+
+        Nothing within has happened yet while the batch is open: read before or after it. Anvil alone.
 
         With ``check`` the first one that reverted raises :class:`Reverted`; without it, see each ``status``.
         """
@@ -356,27 +375,31 @@ class RpcBackend:
         try:
             yield receipts
             queue = self._queue
+        except BaseException:
+            self.forget_nonces()
+            raise
         finally:
             self._queue = None
         receipts += [receipt for receipt, _, _ in queue]
         self._flush(queue, check)
 
     def _flush(self, queue: Sequence[tuple[Receipt, str, list[Any]]], check: bool) -> None:
+        """Send, have it mined, fill in the receipts."""
         if not queue:
             return
         try:
-            answers = self._post([(method, params) for _, method, params in queue])
-            for (receipt, _, _), answer in zip(queue, answers, strict=True):
-                if "error" in answer:
-                    raise _as_revert(answer["error"], receipt.call)
-                receipt.hash = answer["result"]
-            found = self.rpc_batch([("eth_getTransactionReceipt", [receipt.hash]) for receipt, _, _ in queue])
+            if len(queue) == 1:
+                found = self._receipts(self._sent(queue))
+            else:
+                self.rpc("evm_setAutomine", False)
+                try:
+                    found = self._receipts(self._sent(queue), mine=True)
+                finally:
+                    self.rpc("evm_setAutomine", True)
         except (NodeError, Reverted):
             self.forget_nonces()
             raise
         for (receipt, _, _), answer in zip(queue, found, strict=True):
-            if answer is None:
-                raise NodeError(f"{receipt.call}: the transaction was not mined")
             receipt.status = int(answer["status"], 16)
             receipt.gas_used = int(answer["gasUsed"], 16)
             receipt.block_number = int(answer["blockNumber"], 16)
@@ -386,6 +409,31 @@ class RpcBackend:
             for receipt, _, _ in queue:
                 if not receipt.status:
                     raise Reverted(self.reason_of(receipt), receipt.call)
+
+    def _sent(self, queue: Sequence[tuple[Receipt, str, list[Any]]]) -> list[str]:
+        """Send transactions and return their hashes."""
+        answers = self._post([(method, params) for _, method, params in queue], SEND_CHUNK)
+        for (receipt, _, _), answer in zip(queue, answers, strict=True):
+            if "error" in answer:
+                raise _as_revert(answer["error"], receipt.call)
+            receipt.hash = answer["result"]
+        return [receipt.hash for receipt, _, _ in queue]
+
+    def _receipts(self, hashes: Sequence[str], *, mine: bool = False) -> list[dict[str, Any]]:
+        """The receipts of transactions, as soon as all are mined; with ``mine`` the node is told to."""
+        found: dict[str, dict[str, Any]] = {}
+        end = time.monotonic() + MINING_SECONDS
+        while missing := [name for name in hashes if name not in found]:
+            if mine:
+                self.rpc("evm_mine")
+            answers = self.rpc_batch([("eth_getTransactionReceipt", [name]) for name in missing])
+            fresh = {name: answer for name, answer in zip(missing, answers, strict=True) if answer is not None}
+            found |= fresh
+            if not fresh:
+                if time.monotonic() > end:
+                    raise NodeError(f"{len(missing)} transactions were not mined in {MINING_SECONDS} seconds")
+                time.sleep(0.002)
+        return [found[name] for name in hashes]
 
     def reason_of(self, receipt: Receipt) -> str:
         """Why a mined transaction reverted, from its trace."""
@@ -410,6 +458,20 @@ class RpcBackend:
     def at(self, contract: str, address: str) -> RpcContract:
         """The contract of that name at an address."""
         return RpcContract(self, contract, address, artifact(contract)["abi"])
+
+    def encode(self, function: Function, *args: Any) -> bytes:
+        """Call data of a contract's function."""
+        return function.encode(*args)
+
+    def impersonate(self, address: str) -> str:
+        """A sender that acts as any address, contracts too; Anvil alone."""
+        self.rpc_batch(
+            [
+                ("anvil_impersonateAccount", [address_of(address)]),
+                ("anvil_setBalance", [address_of(address), hex(10**20)]),
+            ]
+        )
+        return to_checksum_address(address_of(address))
 
     def has_contract(self, contract: str) -> bool:
         """Whether the project has a contract of that name."""
