@@ -1,0 +1,682 @@
+"""The venue's model against figures worked out by hand: M5, M24 to M31, the attacks T01, T11 to T16, T50 to T54."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kana_insurance.model import DAY, HOUR, Fill, Refused
+from kana_insurance.model import invariants as inv
+from kana_insurance.model.units import MAX_AMOUNT
+from tests.model.worlds import COIN, PRICE, U, World, world
+
+MARGIN = 10_050 * U  # initial margin of 1,000 coins at 100 U, and the fee of 5 bps
+
+
+def refused(reason: str) -> Any:
+    """The next call is refused with exactly this reason."""
+    return pytest.raises(Refused, match=f"^{reason}$")
+
+
+def pair(it: World, long: str = "long", short: str = "short") -> None:
+    """Two keys on opposite sides of 1,000 coins, at full leverage, all they have in the position."""
+    it.fund_trader(long, short, amount=MARGIN)
+    it.fill(long, short, 1_000 * COIN, 100, MARGIN)
+
+
+def gap(it: World, price: int) -> None:
+    """One update of the mark, to a price in U."""
+    it.feed.push(price * PRICE)
+
+
+def close_against(it: World, trader: str, *counterparties: str) -> None:
+    """Flag, wait, deleverage."""
+    it.venue.flag("keeper", 0, trader)
+    it.clock.advance(600)
+    it.venue.deleverage("keeper", 0, trader, list(counterparties))
+
+
+def _sized(maker: str, taker: str, size: int, price: float, **more: Any) -> Fill:
+    """A fill for which the maker brings margin."""
+    return Fill(0, maker, taker, size, int(price * 10_000) * PRICE // 10_000, maker_margin=20_000 * U, **more)
+
+
+# ------------------------------------------------------------------ T01: two keys, one gap
+
+
+@pytest.mark.parametrize(
+    ("limit", "others", "fund_pays", "gain", "charged"),
+    [
+        (50_000 * U, False, 5_000 * U, 4_900 * U, 0),
+        (4_000 * U, False, 4_000 * U, 3_900 * U, 0),
+        (4_000 * U, True, 4_000 * U, 4_566_666_666, 333_333_334),
+        (0, False, 0, -100 * U, 0),
+    ],
+)
+def test_t01__gap__costs_the_fund_at_most_the_limit(
+    limit: int, others: bool, fund_pays: int, gain: int, charged: int
+) -> None:
+    it = world(limit=limit, maker_fee_bps=5)
+    pair(it)
+    if others:
+        pair(it, "other long", "other short")
+    gap(it, 85)
+    close_against(it, "long", "short")
+    assert it.fund.reserve == 1_000_000 * U - fund_pays
+    assert it.worth("long", "short") == 2 * MARGIN + gain
+    assert it.venue.pending_charge(0, "other long") == it.venue.pending_charge(0, "other short") == charged
+    it.check()
+    it.venue.withdraw("short", it.venue.free["short"])
+    if others:
+        it.venue.settle("keeper", 0, "other long")
+        it.venue.settle("keeper", 0, "other short")
+        assert it.venue.dust[0] == 2
+    paid_in = 0
+    inv.i12_limit_bounds_loss(fund_pays, paid_in, limit)
+    it.check()
+
+
+def test_t01__small_steps__pair_loses_fees_and_reward() -> None:
+    it = world(maker_fee_bps=5)
+    pair(it)
+    it.fund_trader("liquidator", amount=20_000 * U)
+    gap(it, 95)
+    assert not it.venue.is_liquidatable(0, "long")  # 5,000 of 4,750
+    it.feed.push(9025 * PRICE // 100)
+    # equity 10,000 - 9,750 = 250; reserve at the cap: 75 to the liquidator, 175 back
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 10_000 * U)
+    assert it.venue.free["long"] == 175 * U
+    assert it.venue.free["liquidator"] == 10_075 * U
+    assert it.worth("long", "short") == 2 * MARGIN - 175 * U
+    it.check()
+
+
+# ------------------------------------------------------------------ M26, M27: trading
+
+
+def test_trade__costs__round_against_the_taker() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0, min_notional=1)
+    it.fund_trader("long", "short", amount=100 * U)
+    it.feed.push(PRICE)
+    # a third of a coin at 1.000001 U: 333,333.66 units
+    it.venue.trade("gateway", Fill(0, "short", "long", COIN // 3, 1_000_001 * 10**12, U, U))
+    assert (it.venue.balance[0, "long"], it.venue.balance[0, "short"]) == (U - 333_334, U + 333_334)
+    it.venue.trade("gateway", Fill(0, "short", "long", -COIN // 6, 1_000_001 * 10**12, U, U))
+    # sells 0.1666… (the signed size rounds away: 166,666.83 units): receives 166,666
+    assert it.venue.balance[0, "long"] == U - 333_334 + U + 166_666
+    it.check()
+
+
+def test_trade__fees__ceil_of_the_full_product_to_the_fees() -> None:
+    it = world()
+    pair(it)
+    # 100,000 U: 5 bps = 50 U for the taker, 2 bps = 20 U for the maker
+    assert it.venue.fees[0] == 70 * U
+    assert (it.equity("long"), it.equity("short")) == (10_000 * U, 10_030 * U)
+
+
+def test_trade__initial_margin__one_unit_less_is_refused() -> None:
+    it = world()
+    it.fund_trader("long", "short", amount=MARGIN)
+    with refused("house: below initial margin"):
+        it.fill("long", "short", 1_000 * COIN, 100, MARGIN - 1)
+    assert it.venue.free["long"] == MARGIN  # nothing has happened
+    assert it.venue.state()["positions"] == {}
+
+
+def test_t11__flip_and_increase_at_maintenance__ask_initial_margin() -> None:
+    it = world()
+    pair(it)
+    it.fund_trader("third", amount=100_000 * U)
+    gap(it, 95)  # long: equity 5,000 of 95,000: below initial 9,500, above maintenance 4,750
+    for size in (1 * COIN, -2_001 * COIN):
+        with refused("house: below initial margin"):
+            it.venue.trade("gateway", _sized("third", "long", size, 95))
+    it.venue.trade("gateway", _sized("third", "long", -500 * COIN, 95))
+    it.venue.trade("gateway", _sized("third", "long", -500 * COIN, 95))
+    # 4,950 U left: 5,000 - 5 bps of 95,000 = 47.5 U
+    assert it.venue.free["long"] == 4_952_500_000
+    it.check()
+
+
+def test_t12__off_market_fill__outside_the_band() -> None:
+    it = world()
+    it.fund_trader("long", "short", amount=MARGIN)
+    for price in (1, 96, 104):
+        with refused("house: outside fill band"):
+            it.fill("long", "short", 100 * COIN, price, MARGIN)
+    it.fill("long", "short", 100 * COIN, 97, MARGIN)
+
+
+def test_t15__strip_equity_inside_the_band__ratio_must_not_fall() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0)
+    pair(it)
+    it.fund_trader("own key", amount=100_000 * U)
+    gap(it, 92)  # 10,050 - 8,000 = 2,050: 2.05 a coin, of a maintenance margin of 4.60
+    with refused("house: below maintenance"):
+        # 2.75 lost on each of 500 coins: 675 would be left on 500, 1.35 a coin
+        it.venue.trade("gateway", _sized("own key", "long", -500 * COIN, 89.25))
+    # 2.00 lost on each: 1,050 on 500 coins, 2.10 a coin
+    it.venue.trade("gateway", _sized("own key", "long", -500 * COIN, 90))
+    assert it.equity("long") == 1_050 * U
+    it.check()
+
+
+def test_trade__reduce_only__neither_grows_nor_flips() -> None:
+    it = world()
+    pair(it)
+    it.fund_trader("third", amount=100_000 * U)
+    for size in (COIN, -1_500 * COIN, -1_001 * COIN):
+        with refused("house: reduce only"):
+            it.venue.trade("gateway", _sized("third", "long", size, 100, taker_reduce_only=True))
+    it.venue.trade("gateway", _sized("third", "long", -1_000 * COIN, 100, taker_reduce_only=True))
+    assert it.venue.size[0, "long"] == 0
+
+
+def test_trade__min_notional_and_caps__bind_voluntary_trades() -> None:
+    it = world(open_interest_cap=100 * COIN, position_cap=60 * COIN)
+    it.fund_trader("long", "short", amount=MARGIN)
+    with refused("house: below min notional"):
+        it.fill("long", "short", COIN // 10 - 1, 100, U)
+    with refused("house: above open interest cap"):
+        it.fill("long", "short", 51 * COIN, 100, 1_000 * U)
+    it.registry.set_caps("governance", 0, 200 * COIN, 60 * COIN, 10 * U)
+    with refused("house: above position cap"):
+        it.fill("long", "short", 61 * COIN, 100, 1_000 * U)
+    it.fill("long", "short", 60 * COIN, 100, 1_000 * U)
+    with refused("house: below min notional"):
+        it.fill("long", "short", -60 * COIN + COIN // 20, 100)
+    it.fill("long", "short", -60 * COIN, 100)
+    assert it.venue.open_interest[0] == 0
+
+
+def test_trade__trading_paused__only_what_lessens_risk() -> None:
+    it = world()
+    pair(it)
+    it.registry.pause_trading("guardian", HOUR)
+    with refused("house: trading paused"):
+        it.fill("short", "long", 2_001 * COIN, 100)
+    it.fill("short", "long", 10 * COIN, 100)
+    it.clock.advance(HOUR)
+    it.fund_trader("long", "short", amount=MARGIN)
+    it.fill("long", "short", 10 * COIN, 100, MARGIN)
+
+
+def test_t03__release__keeps_initial_margin() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0)
+    pair(it)
+    it.venue.release_margin("long", 0, 50 * U)
+    with refused("house: below initial margin"):
+        it.venue.release_margin("long", 0, 1)
+    it.feed.push(96 * PRICE)
+    with refused("house: below initial margin"):
+        it.venue.release_margin("long", 0, 1)
+    # short: 10,050 + 4,000 - 9,600 = 4,450
+    with refused("house: below initial margin"):
+        it.venue.release_margin("short", 0, 4_450 * U + 1)
+    it.venue.release_margin("short", 0, 4_450 * U)
+    it.check()
+
+
+def test_price__none__only_deposits_margin_and_withdrawals() -> None:
+    it = world()
+    pair(it)
+    it.clock.advance(HOUR)
+    it.fund_trader("long", amount=10 * U)
+    it.clock.advance(1)
+    calls: list[Callable[[], object]] = [
+        lambda: it.fill("long", "short", -COIN, 100),
+        lambda: it.venue.release_margin("long", 0, 1),
+        lambda: it.venue.liquidate("keeper", 0, "long", 1),
+        lambda: it.venue.liquidate_batch("keeper", 0, []),
+        lambda: it.venue.flag("keeper", 0, "long"),
+        lambda: it.venue.deleverage("keeper", 0, "long", []),
+    ]
+    for call in calls:
+        with refused("feed: stale price"):
+            call()
+    it.venue.add_margin("long", 0, 4 * U)
+    it.venue.withdraw("long", 6 * U)
+    it.check()
+
+
+# ------------------------------------------------------------------ M5, M28: liquidation
+
+
+def test_liquidate__pieces__sum_to_the_whole() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0, reserve=0)
+    it.fund_trader("long", "short", amount=MARGIN + 1)
+    it.fill("long", "short", 1_000 * COIN, 100, MARGIN + 1)
+    it.fund_trader("liquidator", amount=50_000 * U)
+    gap(it, 94)  # equity 4,050.000001
+    for size in (333, 333, 334):
+        it.venue.liquidate("liquidator", 0, "long", size * COIN, 5_000 * U)
+    pieces = [event["collateral"] for event in it.venue.log.named("Liquidated")]
+    # 4050000001 * 333 // 1000; 2701350001 * 333 // 667; the rest
+    assert pieces == [1_348_650_000, 1_348_650_000, 1_352_700_001]
+    assert sum(pieces) == 4_050_000_001
+    rewards = [event["to_liquidator"] for event in it.venue.log.named("Liquidated")]
+    assert rewards == [404_595_000, 404_595_000, 405_810_000]  # one shot: 1,215,000,000
+    assert it.fund.reserve == 269_730_000 + 269_730_000 + 270_540_000
+    it.check()
+
+
+def test_liquidate__refusals__in_their_order() -> None:
+    it = world()
+    pair(it)
+    it.fund_trader("liquidator", amount=50_000 * U)
+    with refused("house: free balance too low"):
+        it.venue.liquidate("keeper", 0, "long", COIN, 1)
+    with refused("house: own position"):
+        it.venue.liquidate("long", 0, "long", COIN)
+    with refused("house: no position"):
+        it.venue.liquidate("liquidator", 0, "nobody", COIN)
+    with refused("house: not liquidatable"):
+        it.venue.liquidate("liquidator", 0, "long", COIN)
+    gap(it, 94)
+    with refused("house: zero size"):
+        it.venue.liquidate("liquidator", 0, "long", 0)
+    with refused("house: piece too small"):
+        it.venue.liquidate("liquidator", 0, "long", COIN // 10, 1_000 * U)
+    with refused("house: liquidator below margin"):
+        it.venue.liquidate("liquidator", 0, "long", COIN, 9 * U)
+    gap(it, 85)
+    with refused("house: insolvent, whole only"):
+        it.venue.liquidate("liquidator", 0, "long", COIN, 1_000 * U)
+    it.venue.liquidate("liquidator", 0, "long", MAX_AMOUNT, 10_000 * U)
+    assert it.venue.free["liquidator"] == 40_000 * U  # no reward (M3)
+    it.check()
+
+
+@pytest.mark.parametrize(("mark_units", "covered"), [(90_000_000, 0), (89_999_999, 1_000)])
+def test_t08__equity_exactly_zero_and_below__no_reward(mark_units: int, covered: int) -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0)
+    it.fund_trader("long", "short", amount=10_000 * U)
+    it.fill("long", "short", 1_000 * COIN, 100, 10_000 * U)
+    it.fund_trader("liquidator", amount=10_000 * U)
+    it.feed.push(mark_units * 10**12)
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 10_000 * U)
+    assert it.fund.reserve == 1_000_000 * U - covered
+    assert it.worth("liquidator") == 10_000 * U
+    assert it.worth("long") == 0
+    it.check()
+
+
+def test_batch__equals_the_single_calls__and_skips_without_a_trace() -> None:
+    one, many = (world(limit=3_000 * U, reserve=2_000 * U) for _ in range(2))
+    for it in (one, many):
+        for name in "abcd":
+            it.fund_trader(f"long {name}", f"short {name}", amount=MARGIN + ord(name))
+            it.fill(f"long {name}", f"short {name}", 1_000 * COIN, 100, MARGIN + ord(name))
+        it.fund_trader("long d", amount=30_000 * U)
+        it.venue.add_margin("long d", 0, 30_000 * U)
+        it.fund_trader("liquidator", amount=100_000 * U)
+        gap(it, 88)
+    batch = [(f"long {name}", 1_000 * COIN) for name in "adbac"]
+    many.venue.liquidate_batch("liquidator", 0, batch, 50_000 * U)
+    one.venue.add_margin("liquidator", 0, 50_000 * U)
+    for trader in ("long a", "long b", "long c"):
+        one.venue.liquidate("liquidator", 0, trader, 1_000 * COIN)
+    assert many.venue.state() == one.venue.state()
+    assert many.fund.state() == one.fund.state()
+    skipped = [event["trader"] for event in many.venue.log.named("LiquidationSkipped")]
+    assert skipped == ["long d", "long a"]
+    # long d was charged by what a left, but a skipped entry is not settled
+    assert many.venue.index[0, "long d"] == 0
+    assert many.venue.loss_index[0] > 0
+    many.check()
+
+
+def test_batch__payouts_paused__insolvent_waits_solvent_goes() -> None:
+    it = world()
+    pair(it)
+    pair(it, "second", "other")
+    it.fund_trader("second", "liquidator", amount=50_000 * U)
+    it.venue.add_margin("second", 0, 6_000 * U)
+    gap(it, 88)  # long: -2,000; second: 10,050 - 50 + 6,000 - 12,000 = 4,000 of 4,400
+    it.fund.pause_payouts("guardian", DAY)
+    with refused("fund: payouts paused"):
+        it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 20_000 * U)
+    it.venue.liquidate_batch("liquidator", 0, [("long", 1_000 * COIN), ("second", 1_000 * COIN)], 20_000 * U)
+    assert it.venue.log.named("LiquidationSkipped") == [{"market_id": 0, "trader": "long", "payouts_paused": True}]
+    assert it.venue.size[0, "second"] == 0
+    it.check()
+
+
+# ------------------------------------------------------------------ M28a: flag and deleverage
+
+
+def test_deleverage__refusals__in_their_order() -> None:
+    it = world()
+    pair(it)
+    it.fund_trader("third", amount=100_000 * U)
+    with refused("house: not insolvent"):
+        it.venue.flag("keeper", 0, "long")
+    gap(it, 85)
+    with refused("house: not flagged"):
+        it.venue.deleverage("keeper", 0, "long", ["short"])
+    it.venue.flag("keeper", 0, "long")
+    with refused("house: already flagged"):
+        it.venue.flag("keeper", 0, "long")
+    it.clock.advance(599)
+    with refused("house: grace running"):
+        it.venue.deleverage("keeper", 0, "long", ["short"])
+    with refused("house: still insolvent"):
+        it.venue.unflag("keeper", 0, "long")
+    it.clock.advance(1)
+    cases: list[tuple[list[str], str]] = [
+        (["long"], "house: not opposite side"),
+        (["third"], "house: not opposite side"),
+        (["short", "short"], "house: duplicate counterparty"),
+        ([], "house: not the whole size"),
+    ]
+    for named, reason in cases:
+        with refused(reason):
+            it.venue.deleverage("keeper", 0, "long", named)
+    it.clock.advance(HOUR)
+    it.feed.push(85 * PRICE)
+    it.clock.advance(1)
+    with refused("house: flag lapsed"):
+        it.venue.deleverage("keeper", 0, "long", ["short"])
+    it.venue.flag("keeper", 0, "long")
+    gap(it, 100)
+    it.clock.advance(600)
+    with refused("house: not insolvent"):
+        it.venue.deleverage("keeper", 0, "long", ["short"])
+    it.venue.unflag("keeper", 0, "long")
+    with refused("house: not flagged"):
+        it.venue.unflag("keeper", 0, "long")
+
+
+def test_deleverage__more_names_than_needed__refused() -> None:
+    it = world()
+    it.fund_trader("long", amount=MARGIN)
+    it.fund_trader("short a", "short b", amount=MARGIN)
+    it.fill("long", "short a", 500 * COIN, 100, MARGIN)
+    it.fund_trader("other", amount=MARGIN)
+    it.fill("other", "short b", 500 * COIN, 100, MARGIN)
+    gap(it, 75)
+    it.venue.flag("keeper", 0, "long")
+    it.clock.advance(600)
+    with refused("house: too many counterparties"):
+        it.venue.deleverage("keeper", 0, "long", ["short a", "short b"])
+    it.venue.deleverage("keeper", 0, "long", ["short b"])
+    assert (it.venue.size[0, "short a"], it.venue.size[0, "short b"]) == (-500 * COIN, 0)
+    it.check()
+
+
+def test_t16__a_hundred_small_ones__closed_in_two_calls() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0)
+    it.fund_trader("long", amount=10_000 * U)
+    shorts = [f"short {number}" for number in range(100)]
+    it.fund_trader(*shorts, amount=100 * U)
+    it.venue.add_margin("long", 0, 10_000 * U)
+    for short in shorts:
+        it.venue.add_margin(short, 0, 100 * U)
+        it.fill("long", short, 10 * COIN, 100)
+    gap(it, 85)  # -5,000 on 1,000 coins
+    it.venue.flag("keeper", 0, "long")
+    it.clock.advance(600)
+    with refused("house: not the whole size"):
+        it.venue.deleverage("keeper", 0, "long", shorts[:63])
+    it.venue.deleverage("keeper", 0, "long", shorts[:64])
+    assert it.fund.reserve == 1_000_000 * U - 3_200 * U
+    assert (it.venue.size[0, "long"], it.equity("long")) == (360 * COIN, -1_800 * U)
+    it.check()
+    it.venue.deleverage("keeper", 0, "long", shorts[64:])
+    assert it.fund.reserve == 1_000_000 * U - 5_000 * U
+    assert it.venue.state()["positions"] == {}
+    assert {it.venue.free[short] for short in shorts} == {250 * U}  # 100 + 10 * 15
+    it.check()
+
+
+# ------------------------------------------------------------------ M26a, M14: pot, claims, bad debt
+
+
+def test_t14__exit_before_the_charge__the_pot_keeps_everybody_else_whole() -> None:
+    it = world(limit=0, markets=2, taker_fee_bps=5, maker_fee_bps=5)
+    pair(it)
+    it.fund_trader("bystander", amount=5_000 * U)
+    it.fund_trader("third", amount=7_100 * U)
+    gap(it, 70)  # long: -20,000; short: 40,000
+    it.venue.add_margin("third", 0, 7_100 * U)
+    it.fill("short", "third", 1_000 * COIN, 70)
+    # pot: 20,100 + 7,100 - 100 - 70 of fees = 27,030; the winner's 39,965 are paid so far
+    assert it.venue.free["short"] == 27_030 * U
+    assert it.venue.balance[0, "short"] == 12_935 * U
+    assert it.venue.pot[0] == 0
+    it.venue.withdraw("short", 27_030 * U)
+    with refused("house: pot exhausted"):
+        it.venue.release_margin("short", 0, 1)
+    it.check()
+
+    # Nobody but "third" is left to bear 20,000: 7,065 is all it has, the rest is bad debt (M14)
+    close_against(it, "long", "third")
+    assert it.fund.total_bad_debt == 12_935 * U
+    resolved = it.venue.log.named("ShortfallResolved")
+    assert [(e["trader"], e["shortfall"], e["socialised"], e["bad_debt"]) for e in resolved] == [
+        ("long", 20_000 * U, 20_000 * U, 0),
+        ("third", 12_935 * U, 0, 12_935 * U),
+    ]
+    it.check()
+    it.venue.withdraw("bystander", 5_000 * U)
+    with refused("house: market not empty"):
+        it.registry.remove_market("governance", 0)
+
+    # Fees repay it first (85 U of 170 are the fund's), then anybody
+    it.venue.collect_fees("anyone", 0)
+    assert (it.venue.pot[0], it.fund.total_bad_debt) == (85 * U, 12_850 * U)
+    it.token.mint("donor", 20_000 * U)
+    with refused("fund: above bad debt"):
+        it.venue.repay_bad_debt("donor", 0, 12_850 * U + 1)
+    it.venue.repay_bad_debt("donor", 0, 12_850 * U)
+    with refused("house: above claim"):
+        it.venue.release_margin("short", 0, 12_935 * U + 1)
+    it.venue.release_margin("short", 0, 12_935 * U)
+    it.registry.remove_market("governance", 0)
+    assert it.venue.state()["positions"] == {}
+    it.check()
+
+
+def test_collect_fees__remainder_and_dust__are_the_funds() -> None:
+    it = world(reserve=999_970 * U)
+    it.fund_trader("long", "short", amount=MARGIN)
+    it.fill("long", "short", 1_000 * COIN, 100, MARGIN)
+    it.venue.fees[0] += 1  # 70.000001: the odd unit is the fund's
+    it.token.mint("house", 1)
+    it.venue.collect_fees("anyone", 0)
+    # 35.000001 to the fund: room 30, 5.000001 to the treasury
+    assert it.venue.free["recipient"] == 35 * U
+    assert (it.fund.reserve, it.token.balances["treasury"]) == (1_000_000 * U, 5 * U + 1)
+    with refused("house: nothing to collect"):
+        it.venue.collect_fees("anyone", 0)
+
+
+# ------------------------------------------------------------------ M29: socialised loss
+
+
+def short_by_a_hundred(it: World, longs: int, shorts: int) -> None:
+    """A bankrupt short of 3 coins, 100 units below zero, among others: ``longs`` and ``shorts`` in wei of base."""
+    it.fund_trader("long", "short", "bankrupt", "liquidator", amount=10**20)
+    it.fill("long", "short", shorts, 100, 10**19)
+    it.venue.add_margin("bankrupt", 0, 30 * U)
+    it.fill("long", "bankrupt", longs - shorts, 100)
+    it.feed.push(110_000_033_333_333_333_333)  # 3 coins are worth 330,000,099.99… units, short -330,000,100
+    assert it.equity("bankrupt") == -100
+
+
+def test_m29__example__64_and_37_and_dust_1() -> None:
+    it = world(limit=0, taker_fee_bps=0, maker_fee_bps=0)
+    short_by_a_hundred(it, 7 * COIN, 4 * COIN)
+    it.venue.liquidate("liquidator", 0, "bankrupt", 3 * COIN, 10**9)
+    assert it.venue.loss_index[0] == 9_090_909_090_909_090_910
+    assert (it.venue.pending_charge(0, "long"), it.venue.pending_charge(0, "short")) == (64, 37)
+    assert it.venue.pending_charge(0, "liquidator") == 0  # the size about to be taken over bears nothing
+    it.check()
+    it.venue.settle("keeper", 0, "long")
+    it.venue.settle("keeper", 0, "short")
+    assert it.venue.dust[0] == 1
+    it.check()
+
+
+def test_t50__only_the_counterparty__bears_it_all() -> None:
+    it = world(limit=0, taker_fee_bps=0, maker_fee_bps=0)
+    pair(it)
+    it.fund_trader("liquidator", amount=10_000 * U)
+    gap(it, 85)  # long: 10,050 - 15,000
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 10_000 * U)
+    assert it.venue.pending_charge(0, "short") == 4_950 * U
+    assert it.equity("short") == 10_050 * U + 15_000 * U - 4_950 * U
+    assert it.equity("liquidator") == 10_000 * U
+    it.check()
+
+
+def test_t51__one_wei_of_base__pays_one_unit() -> None:
+    it = world(limit=0, taker_fee_bps=0, maker_fee_bps=0)
+    pair(it)
+    it.fund_trader("liquidator", amount=50_000 * U)
+    gap(it, 94)
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN - 1, 40_000 * U)
+    assert it.venue.size[0, "long"] == 1
+    it.fund_trader("second", "other", amount=MARGIN)
+    it.fill("second", "other", 1_000 * COIN, 94, MARGIN)
+    gap(it, 80)  # second: 10,050 - 14,000 = -3,950
+    it.venue.liquidate("liquidator", 0, "second", 1_000 * COIN)
+    assert it.venue.pending_charge(0, "long") == 1
+    it.check()
+
+
+def test_t52__index_at_1e28_wei_of_base__exact_to_the_unit() -> None:
+    it = world(limit=0, taker_fee_bps=0, maker_fee_bps=0)
+    short_by_a_hundred(it, 10**28, 10**28 - 3 * COIN)
+    it.venue.liquidate("liquidator", 0, "bankrupt", 3 * COIN, 10**9)
+    # 100 * 10**36 / (2 * 10**28 - 3 * 10**18) = 5,000,000,000.75; charges 50.00000001 and 49.999999995
+    assert it.venue.loss_index[0] == 5_000_000_001
+    assert (it.venue.pending_charge(0, "long"), it.venue.pending_charge(0, "short")) == (51, 50)
+    it.check()
+
+
+def test_t53__snapshot__increase_flip_partial_close_reopen() -> None:
+    it = world(taker_fee_bps=0, maker_fee_bps=0)
+    it.fund_trader("trader", "other", amount=10**6 * U)
+    two_a_coin = 2 * COIN  # the index step that charges 2 units a coin
+
+    def charged_by(size: int, expected: int, margin: int = 10_000 * U) -> None:
+        it.venue.loss_index[0] += two_a_coin
+        it.venue.log.clear()
+        it.fill("trader", "other", size, 100, margin)
+        assert [e["charge"] for e in it.venue.log.named("ChargeSettled") if e["trader"] == "trader"] == (
+            [expected] if expected else []
+        )
+
+    charged_by(10 * COIN, 0)  # opens: what came before is not its own
+    charged_by(5 * COIN, 20)  # increase: charged for 10
+    charged_by(-25 * COIN, 30)  # flip: for 15
+    charged_by(4 * COIN, 20)  # partial close: for 10
+    charged_by(6 * COIN, 12)  # closes: for 6
+    charged_by(10 * COIN, 0)  # reopens
+    it.venue.settle("keeper", 0, "trader")
+    assert it.venue.balance[0, "trader"] == 10_000 * U - 1_000 * U
+
+
+def test_t54__charge_above_the_equity__is_a_shortfall_in_its_turn() -> None:
+    it = world(limit=4_000 * U, taker_fee_bps=0, maker_fee_bps=0)
+    pair(it)
+    it.fund_trader("second", "other", amount=MARGIN)
+    it.fill("second", "other", 1_000 * COIN, 100, MARGIN)
+    it.fund_trader("liquidator", amount=60_000 * U)
+    it.fund_trader("second", amount=4_950 * U)
+    it.venue.add_margin("second", 0, 4_950 * U)
+    gap(it, 85)  # long -4,950, second 0: 950 are left to three positions of 1,000
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 30_000 * U)
+    assert it.equity("second") == -316_666_667
+    it.venue.liquidate("liquidator", 0, "second", 1_000 * COIN)
+    resolved = it.venue.log.named("ShortfallResolved")[-1]
+    assert (resolved["shortfall"], resolved["covered"], resolved["socialised"]) == (316_666_667, 0, 316_666_667)
+    it.check()
+
+
+def test_isolated__fund_of_10__pays_10_and_nothing_else_moves() -> None:
+    """T33 at the fund: another market's shortfall doesn't touch an isolated fund (M17, I8)."""
+    it, other = world(limit=50_000 * U, reserve=10 * U), world()
+    before = other.fund.state()
+    pair(it)
+    it.fund_trader("liquidator", amount=10_000 * U)
+    gap(it, 89)  # 10,000 - 11,000
+    it.venue.liquidate("liquidator", 0, "long", 1_000 * COIN, 10_000 * U)
+    resolved = it.venue.log.named("ShortfallResolved")[-1]
+    assert (resolved["covered"], resolved["socialised"]) == (10 * U, 990 * U)
+    inv.i8_isolated_untouched(before, other.fund.state())
+    it.check()
+
+
+# ------------------------------------------------------------------ random walks
+
+
+NAMES = ("a", "b", "c", "d")
+names = st.sampled_from(NAMES)
+amounts = st.integers(0, 3_000).map(lambda tenths: tenths * U // 10 + tenths % 7)
+sizes = st.integers(-400, 400).map(lambda tenths: tenths * COIN // 10 + tenths % 5)
+steps = st.one_of(
+    st.tuples(st.just("deposit"), names, amounts),
+    st.tuples(st.just("withdraw"), names, amounts),
+    st.tuples(st.just("add_margin"), names, st.just(0), amounts),
+    st.tuples(st.just("release_margin"), names, st.just(0), amounts),
+    st.tuples(st.just("fill"), names, names, sizes, st.integers(-300, 300)),
+    st.tuples(st.just("fill"), names, names, sizes, st.integers(-300, 300)),
+    st.tuples(st.just("price"), st.integers(8_500, 11_500)),
+    st.tuples(st.just("liquidate"), names, st.just(0), names, sizes.map(abs), amounts),
+    st.tuples(st.just("liquidate"), names, st.just(0), names, st.just(MAX_AMOUNT), amounts),
+    st.tuples(st.just("flag"), names, st.just(0), names),
+    st.tuples(st.just("deleverage"), names, st.just(0), names, st.lists(names, max_size=3)),
+    st.tuples(st.just("collect_fees"), names, st.just(0)),
+    st.tuples(st.just("repay_bad_debt"), names, st.just(0), amounts),
+    st.tuples(st.just("wait"), st.sampled_from((60, 600, 1_800))),
+)
+
+
+def take(it: World, step: tuple[Any, ...]) -> None:
+    """One step of a walk."""
+    name, *arguments = step
+    if name == "price":
+        it.feed.push(it.feed.latest * arguments[0] // 10_000)
+    elif name == "wait":
+        it.clock.advance(arguments[0])
+        it.feed.push(it.feed.latest)
+    elif name == "fill":
+        taker, maker, size, off = arguments
+        if taker != maker and size != 0:
+            price = it.feed.latest * (10_000 + off) // 10_000
+            margin = abs(size) * price // 10**31 + U
+            it.venue.trade("gateway", Fill(0, maker, taker, size, price, margin, margin))
+    else:
+        getattr(it.venue, name)(*arguments)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(steps, min_size=30, max_size=60), st.sampled_from((0, 30 * U, 10_000 * U)))
+def test_walk__any_calls__keep_every_invariant(walk: list[tuple[Any, ...]], limit: int) -> None:
+    it = world(limit=limit, reserve=1_000 * U, threshold=1_010 * U)
+    for name in NAMES:
+        it.token.mint(name, 10**12)
+        it.venue.deposit(name, 2_000 * U)
+    fund, venue = it.fund.state(), it.venue.state()
+    for step in walk:
+        seen = len(it.fund.log)
+        try:
+            take(it, step)
+        except Refused:
+            assert (it.fund.state(), it.venue.state()) == (fund, venue)
+            continue
+        it.check()
+        inv.i10_index_never_falls(venue, it.venue.state())
+        inv.i2_i4_i5_trace(fund, it.fund.state(), list(it.fund.log)[seen:])
+        fund, venue = it.fund.state(), it.venue.state()
+    covered = sum(event["covered"] for event in it.fund.log.named("ShortfallCovered"))
+    slices = sum(event["fund"] - event["repaid"] for event in it.fund.log.named("LiquidationSettled"))
+    fees = sum(event["booked"] for event in it.fund.log.named("FeesSettled"))
+    inv.i12_limit_bounds_loss(covered, slices + fees, limit)
