@@ -48,8 +48,8 @@ class Actors:
     def of(cls, accounts: Iterable[Any]) -> Actors:
         """Twenty accounts in the order of the fields."""
         everyone = list(accounts)
-        count = len(fields(cls)) - 1
-        return cls(*everyone[:count], others=everyone[count:])
+        names = [entry.name for entry in fields(cls)][:-1]
+        return cls(others=everyone[len(names) :], **dict(zip(names, everyone, strict=False)))
 
     def config(self, **overrides: Any) -> DeploymentConfig:
         """The local configuration with these actors in its roles."""

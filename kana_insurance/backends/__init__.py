@@ -76,7 +76,7 @@ def address_of(account: Any) -> str:
 
 def decode_reason(data: bytes) -> str:
     """The reason in the data of a revert; a panic's code in words; empty where there is none."""
-    from eth_abi import decode
+    from eth_abi.abi import decode
     from eth_abi.exceptions import DecodingError
 
     try:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 import requests
-from eth_abi import decode, encode
+from eth_abi.abi import decode, encode
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from kana_insurance.backends import ContractMissing, Reverted, address_of, decode_reason, source_of
@@ -316,9 +316,9 @@ class RpcBackend:
         """Ask the node anew: after a snapshot was restored, or others sent for the same accounts."""
         self._nonces.clear()
 
-    def _signed(self, key: bytes, nonce: int, to: str | None, data: bytes, gas: int, fee: int) -> str:
+    def _signed(self, key: bytes, nonce: int, to: str | None, data: bytes, gas: int, fee: int = MAX_FEE) -> str:
         """An EIP-1559 transaction, signed."""
-        import rlp
+        import rlp  # type: ignore[import-untyped]
 
         target = to_canonical_address(to) if to else b""
         fields: list[Any] = [self._chain_id, nonce, 10**9, fee, gas, target, 0, data, []]
@@ -446,7 +446,9 @@ class RpcBackend:
     def deploy(self, contract: str, *args: Any, sender: Any) -> RpcContract:
         """Deploy a contract of the project by name."""
         compiled = artifact(contract)
-        inputs = next((entry["inputs"] for entry in compiled["abi"] if entry["type"] == "constructor"), [])
+        inputs: list[dict[str, Any]] = next(
+            (entry["inputs"] for entry in compiled["abi"] if entry["type"] == "constructor"), []
+        )
         tail = encode(list(map(canonical_type, inputs)), _plain(args))
         address = to_checksum_address(address_of(sender))
         data = bytes.fromhex(compiled["bytecode"][2:]) + tail
