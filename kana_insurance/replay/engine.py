@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
-from kana_insurance.replay.book import LOT, Book, Trader, Want, account_of
+from kana_insurance.model.units import BPS
+from kana_insurance.replay.book import Book, Trader, Want, account_of
 from kana_insurance.replay.keeper import Keeper
 from kana_insurance.replay.market import Market, submit
 from kana_insurance.replay.prices import History
@@ -30,15 +31,15 @@ class Settings:
     traders: int = 200
     seed: int = 7
     threshold: int = 150_000 * UNIT
-    contributions: int = 120_000 * UNIT
-    max_insurance: int = 100_000 * UNIT
-    keeper_capital: int = 500_000 * UNIT
-    thief_capital: int = 50_000 * UNIT
+    contributions: int = 140_000 * UNIT
+    max_insurance: int = 75_000 * UNIT
+    keeper_capital: int = 120_000 * UNIT
+    thief_capital: int = 30_000 * UNIT
     initial_margin_bps: int = 500
     maintenance_margin_bps: int = 250
     fill_band_bps: int = 200
     open_interest_cap: int = 5_000 * COIN
-    position_cap: int = 50 * COIN
+    position_cap: int = 25 * COIN
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ class Totals:
     to_liquidator: int = 0
     to_fund: int = 0
     to_trader: int = 0
-    slices: int = 0
-    full_slices: int = 0
+    slices_full: int = 0
+    slices_cut: int = 0
+    slices_none: int = 0
     shortfalls: int = 0
     shortfall: int = 0
     covered: int = 0
@@ -89,7 +91,6 @@ class Totals:
     bad_debt: int = 0
     charges: int = 0
     charged: int = 0
-    lost_collateral: int = 0
     fees_to_fund: int = 0
     fees_to_recipient: int = 0
     fees_forwarded: int = 0
@@ -256,9 +257,10 @@ class Replay:
             totals.to_liquidator += fields["to_liquidator"]
             totals.to_fund += fields["to_fund"]
             totals.to_trader += fields["to_trader"]
-            if fields["to_fund"]:
-                totals.slices += 1
-                totals.full_slices += fields["to_fund"] == fields["collateral"] * self.world.fund.fund_bps // 10_000
+            whole = fields["collateral"] * self.world.fund.fund_bps // BPS
+            if whole:
+                kind = "full" if fields["to_fund"] == whole else "cut" if fields["to_fund"] else "none"
+                setattr(totals, f"slices_{kind}", getattr(totals, f"slices_{kind}") + 1)
             solvent = fields["collateral"] > 0
             totals.partial += solvent and self.world.size(fields["trader"]) != 0
             hour["solvent" if solvent else "insolvent"] += 1
@@ -295,7 +297,3 @@ class Replay:
             )
         )
 
-
-def lots(size: int) -> int:
-    """A base size in lots, for tables."""
-    return size // LOT
