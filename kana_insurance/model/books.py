@@ -15,6 +15,7 @@ from kana_insurance.model.ledger import TokenLedger
 from kana_insurance.model.registry import Quote, RegistryModel
 from kana_insurance.model.state import Account, Log, Stateful
 from kana_insurance.model.units import (
+    MAX_AMOUNT,
     MAX_PACKED,
     charge_up,
     index_step_up,
@@ -160,6 +161,7 @@ class VenueBooks(Stateful):
         """Free balance becomes margin, and the market's to pay out (M26a)."""
         if amount == 0:
             return
+        require(amount <= MAX_AMOUNT, "house: amount too large")
         require(amount <= self.free[trader], "house: free balance too low")
         self.free[trader] -= amount
         self.balance[market_id, trader] += amount

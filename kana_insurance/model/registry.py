@@ -17,6 +17,7 @@ MAX_FEE_BPS, MAX_FUND_FEE_BPS = 100, 5_000
 MIN_GRACE, MAX_GRACE = 60, HOUR
 MAX_PAUSE, REST = 7 * DAY, 7 * DAY  # of a pause of trading (M37)
 MAX_PRICE = 10**30
+MAX_MIN_NOTIONAL = 2**80 - 1
 
 
 class FeedModel:
@@ -113,11 +114,11 @@ class RegistryModel(Stateful):
     def list_market(self, caller: Account, params: Params) -> int:  # noqa: ARG002 - governance
         """List a market that its fund has registered under the next id; return that id (M31)."""
         market_id = self.next_market_id
-        self._check_fund(market_id, params.fund)
         self._check_margins(params.initial_margin_bps, params.maintenance_margin_bps, params.fill_band_bps)
         self._check_fees(params.taker_fee_bps, params.maker_fee_bps, params.fund_fee_bps)
         self._check_caps(params.open_interest_cap, params.position_cap, params.min_notional)
         self._check_grace(params.grace)
+        self._check_fund(market_id, params.fund)
         self.feeds[params.feed].price()
         self.markets[market_id] = params
         self.next_market_id += 1
@@ -161,6 +162,28 @@ class RegistryModel(Stateful):
         params = self.params(market_id)
         self._check_grace(grace)
         self.markets[market_id] = params._replace(grace=grace)
+
+    @atomic
+    def set_feed(self, caller: Account, market_id: int, feed: Account) -> None:  # noqa: ARG002 - governance
+        """Replace a market's feed by one that gives a price now (M30)."""
+        params = self.params(market_id)
+        self.feeds[feed].price()
+        self.markets[market_id] = params._replace(feed=feed)
+
+    @atomic
+    def replace_fund(self, caller: Account, market_id: int, fund: Account) -> None:  # noqa: ARG002 - governance
+        """Move a market to another fund that has registered it; no bad debt may be left in the old one (M16)."""
+        params = self.params(market_id)
+        require(fund != params.fund, "registry: same fund")
+        bad_debt = self.funds[params.fund].bad_debt(self._house().address, market_id)
+        require(bad_debt == 0, "registry: market has bad debt")
+        self._check_fund(market_id, fund)
+        self.markets[market_id] = params._replace(fund=fund)
+
+    @atomic
+    def set_fee_recipient(self, caller: Account, fee_recipient: Account) -> None:  # noqa: ARG002 - governance
+        """Name who is credited the part of the fees that isn't the fund's (M24)."""
+        self.fee_recipient = fee_recipient
 
     # ------------------------------------------------------------------ guardian
 
@@ -235,7 +258,8 @@ class RegistryModel(Stateful):
         require(within, "registry: fees out of bounds")
 
     def _check_caps(self, open_interest: int, position: int, min_notional: int) -> None:
-        within = all(0 < cap <= MAX_AMOUNT for cap in (open_interest, position, min_notional))
+        within = 0 < min(open_interest, position) and max(open_interest, position) <= MAX_AMOUNT
+        within = within and 0 < min_notional <= MAX_MIN_NOTIONAL
         require(within, "registry: caps out of bounds")
 
     def _check_grace(self, grace: int) -> None:

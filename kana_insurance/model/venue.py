@@ -62,7 +62,7 @@ class VenueModel(VenueBooks):
     @atomic
     def withdraw(self, caller: Account, amount: int, receiver: Account | None = None) -> None:
         """Send free balance away; never paused, needs no price (M37)."""
-        require(amount > 0, "house: zero amount")
+        self._check_amount(amount)
         require(amount <= self.free[caller], "house: free balance too low")
         self.free[caller] -= amount
         self.token.transfer(self.address, receiver or caller, amount)
