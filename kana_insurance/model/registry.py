@@ -258,7 +258,7 @@ class RegistryModel(Stateful):
         require(within, "registry: fees out of bounds")
 
     def _check_caps(self, open_interest: int, position: int, min_notional: int) -> None:
-        within = 0 < min(open_interest, position) and max(open_interest, position) <= MAX_AMOUNT
+        within = min(open_interest, position) > 0 and max(open_interest, position) <= MAX_AMOUNT
         within = within and 0 < min_notional <= MAX_MIN_NOTIONAL
         require(within, "registry: caps out of bounds")
 
