@@ -1,4 +1,4 @@
-"""Write the committed ABIs (abi/) and storage layouts (docs/layout/), or check that they are current.
+"""Write the committed ABIs (abi/), storage layouts (docs/layout/) and access table (docs/access.md), or check them.
 
 ``python tools/artifacts.py`` writes, ``python tools/artifacts.py --check`` compares and exits 1 when something differs.
 Contracts of contracts/testing have neither.
@@ -14,11 +14,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from kana_insurance import access
 from tools.build import ROOT, BuildError, deployables
 from tools.outputs import compile_all, is_testing
 
 ABI = ROOT / "abi"
 LAYOUT = ROOT / "docs" / "layout"
+ACCESS = ROOT / "docs" / "access.md"
 
 
 def _abi_order(entry: dict[str, Any]) -> tuple[str, str, str]:
@@ -33,7 +35,7 @@ def _text(value: Any) -> str:
 def expected() -> dict[Path, str]:
     """What each committed file must hold, by path."""
     sources = [source for source in deployables() if not is_testing(source)]
-    files = {}
+    files = {ACCESS: access.render()}
     for name, output in compile_all(sources).items():
         files[ABI / f"{name}.json"] = _text(sorted(output["abi"], key=_abi_order))
         files[LAYOUT / f"{name}.json"] = _text(output["layout"])
@@ -42,7 +44,7 @@ def expected() -> dict[Path, str]:
 
 def main() -> int:
     """Command line: 0 when all is current or written, 1 when something is out of date or does not compile."""
-    parser = argparse.ArgumentParser(description="Write ABIs and storage layouts, or check them.")
+    parser = argparse.ArgumentParser(description="Write ABIs, storage layouts and access table, or check them.")
     parser.add_argument("--check", action="store_true", help="write nothing; name what is out of date")
     check = parser.parse_args().check
     try:
@@ -51,6 +53,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     have = {path: path.read_text(encoding="utf-8") for folder in (ABI, LAYOUT) for path in folder.glob("*.json")}
+    if ACCESS.exists():
+        have[ACCESS] = ACCESS.read_text(encoding="utf-8")
     changed = sorted(path for path in wanted.keys() | have.keys() if wanted.get(path) != have.get(path))
     for path in changed:
         reason = "stale" if path not in wanted else "missing" if path not in have else "out of date"

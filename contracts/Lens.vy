@@ -1,0 +1,257 @@
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title Lens
+@license AGPL-3.0-only
+@author Kana
+@notice Read-only: a fund, a trader or the health of a list of accounts in one call, for frontends and keepers.
+@dev No state, no roles: anyone can deploy one. A market without a good price has a mark of 0 here, so that one stale
+     feed doesn't blank a page.
+@custom:security Nothing may be decided on chain by what a lens says: whoever calls it from a transaction reads the
+                 state in the middle of that transaction.
+"""
+
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
+
+from contracts.interfaces import IClearingHouse
+from contracts.interfaces import IInsuranceFund
+from contracts.interfaces import ILens
+from contracts.interfaces import IMarketRegistry
+from contracts.interfaces import IPriceFeed
+from contracts.modules import fixed_point
+
+implements: ILens
+
+# ---------------------------------------------------------------- constants
+
+MAX_MARKETS: constant(uint256) = 64
+MAX_TRADERS: constant(uint256) = 256
+BPS: constant(uint256) = 10_000
+
+# -------------------------------------------------------------------- views
+
+@external
+@view
+def fund_state(fund: address, house: address) -> ILens.FundState:
+    """
+    @notice A fund whole, with up to 64 markets that it insures for a venue.
+    @param fund The fund.
+    @param house The venue's clearing house; the zero address for none.
+    """
+    insurer: IInsuranceFund = IInsuranceFund(fund)
+    asset: address = staticcall insurer.asset()
+    reserve: uint256 = staticcall insurer.reserve()
+    held: uint256 = staticcall IERC20(asset).balanceOf(fund)
+    liquidator_bps: uint256 = 0
+    fund_bps: uint256 = 0
+    (liquidator_bps, fund_bps) = staticcall insurer.split_bps()
+    return ILens.FundState(
+        fund=fund,
+        asset=asset,
+        decimals=staticcall IERC20Detailed(asset).decimals(),
+        governance=staticcall insurer.governance(),
+        treasury=staticcall insurer.treasury(),
+        setup_finished=staticcall insurer.setup_finished(),
+        reserve=reserve,
+        threshold=staticcall insurer.threshold(),
+        room=staticcall insurer.room(),
+        excess=staticcall insurer.excess(),
+        total_contributions=staticcall insurer.total_contributions(),
+        total_bad_debt=staticcall insurer.total_bad_debt(),
+        unaccounted=max(held, reserve) - reserve,
+        liquidator_bps=liquidator_bps,
+        fund_bps=fund_bps,
+        window=staticcall insurer.window(),
+        payouts_paused=staticcall insurer.payouts_paused(),
+        payouts_resume_at=staticcall insurer.payouts_resume_at(),
+        markets=self._insured_markets(fund, house),
+    )
+
+
+@external
+@view
+def trader_state(house: address, trader: address) -> ILens.TraderState:
+    """
+    @notice Free balance and every position or claim of a trader, in up to 64 markets.
+    @param house The venue's clearing house.
+    @param trader The account.
+    """
+    venue: IClearingHouse = IClearingHouse(house)
+    registry: IMarketRegistry = IMarketRegistry(staticcall venue.registry())
+    scale: uint256 = staticcall venue.quote_scale()
+    positions: DynArray[ILens.PositionState, MAX_MARKETS] = []
+    count: uint256 = staticcall registry.next_market_id()
+    for market_id: uint256 in range(min(count, MAX_MARKETS), bound=MAX_MARKETS):
+        held: IClearingHouse.Position = staticcall venue.position(
+            market_id, trader
+        )
+        if held.size == 0 and held.balance == 0:
+            continue
+        params: IMarketRegistry.Params = staticcall registry.params(market_id)
+        pending: uint256 = staticcall venue.pending_charge(market_id, trader)
+        positions.append(
+            self._position_state(market_id, held, pending, params, scale)
+        )
+    return ILens.TraderState(
+        trader=trader,
+        free=staticcall venue.free(trader),
+        positions=positions,
+    )
+
+
+@external
+@view
+def health(
+    house: address, market_id: uint256, traders: DynArray[address, MAX_TRADERS]
+) -> DynArray[ILens.Health, MAX_TRADERS]:
+    """
+    @notice Who of a list is liquidatable or insolvent in a market; reverts without a good price (M28, M30).
+    @param house The venue's clearing house.
+    @param market_id The market.
+    @param traders The accounts, in the order of the answer.
+    """
+    venue: IClearingHouse = IClearingHouse(house)
+    registry: IMarketRegistry = IMarketRegistry(staticcall venue.registry())
+    scale: uint256 = staticcall venue.quote_scale()
+    quote: IMarketRegistry.Quote = staticcall registry.quote(market_id)
+    answer: DynArray[ILens.Health, MAX_TRADERS] = []
+    for trader: address in traders:
+        held: IClearingHouse.Position = staticcall venue.position(
+            market_id, trader
+        )
+        pending: uint256 = staticcall venue.pending_charge(market_id, trader)
+        equity: int256 = (
+            held.balance
+            - convert(pending, int256)
+            + fixed_point._value_down(held.size, quote.mark, scale)
+        )
+        maintenance: uint256 = fixed_point._ratio_up(
+            convert(abs(held.size), uint256),
+            quote.mark,
+            quote.maintenance_margin_bps,
+            scale,
+        )
+        answer.append(
+            ILens.Health(
+                trader=trader,
+                size=held.size,
+                equity=equity,
+                maintenance_margin=maintenance,
+                flagged_at=held.flagged_at,
+                liquidatable=held.size != 0
+                and equity < convert(maintenance, int256),
+                insolvent=held.size != 0 and equity < 0,
+            )
+        )
+    return answer
+
+
+# ---------------------------------------------------------------- internals
+
+@internal
+@view
+def _insured_markets(
+    fund: address, house: address
+) -> DynArray[ILens.InsuredMarket, MAX_MARKETS]:
+    markets: DynArray[ILens.InsuredMarket, MAX_MARKETS] = []
+    if house == empty(address):
+        return markets
+    venue: IClearingHouse = IClearingHouse(house)
+    insurer: IInsuranceFund = IInsuranceFund(fund)
+    registry: IMarketRegistry = IMarketRegistry(staticcall venue.registry())
+    count: uint256 = staticcall registry.next_market_id()
+    for market_id: uint256 in range(min(count, MAX_MARKETS), bound=MAX_MARKETS):
+        terms: IInsuranceFund.Market = staticcall insurer.market(
+            house, market_id
+        )
+        listed: bool = staticcall registry.listed(market_id)
+        if not terms.registered or not listed:
+            continue
+        params: IMarketRegistry.Params = staticcall registry.params(market_id)
+        if params.fund != fund:
+            continue
+        markets.append(
+            ILens.InsuredMarket(
+                market_id=market_id,
+                fund_terms=terms,
+                coverage=staticcall insurer.coverage(house, market_id),
+                params=params,
+                books=staticcall venue.books(market_id),
+                mark=staticcall IPriceFeed(params.feed).peek(),
+            )
+        )
+    return markets
+
+
+@internal
+@view
+def _position_state(
+    market_id: uint256,
+    held: IClearingHouse.Position,
+    pending: uint256,
+    params: IMarketRegistry.Params,
+    scale: uint256,
+) -> ILens.PositionState:
+    balance: int256 = held.balance - convert(pending, int256)
+    state: ILens.PositionState = empty(ILens.PositionState)
+    state.market_id = market_id
+    state.size = held.size
+    state.balance = balance
+    state.pending_charge = pending
+    state.flagged_at = held.flagged_at
+    state.bankruptcy_price = self._price_of_equity(held.size, balance, 0, scale)
+    state.liquidation_price = self._price_of_equity(
+        held.size, balance, params.maintenance_margin_bps, scale
+    )
+    mark: uint256 = staticcall IPriceFeed(params.feed).peek()
+    if mark == 0:
+        return state
+    equity: int256 = balance + fixed_point._value_down(held.size, mark, scale)
+    notional: uint256 = fixed_point._notional_down(
+        convert(abs(held.size), uint256), mark, scale
+    )
+    maintenance: uint256 = fixed_point._ratio_up(
+        convert(abs(held.size), uint256),
+        mark,
+        params.maintenance_margin_bps,
+        scale,
+    )
+    state.mark = mark
+    state.equity = equity
+    state.notional = notional
+    state.initial_margin = fixed_point._ratio_up(
+        convert(abs(held.size), uint256), mark, params.initial_margin_bps, scale
+    )
+    state.maintenance_margin = maintenance
+    if notional > 0:
+        scaled: int256 = equity * convert(BPS, int256)
+        state.margin_ratio_bps = scaled // convert(notional, int256)
+    state.liquidatable = held.size != 0 and equity < convert(
+        maintenance, int256
+    )
+    state.insolvent = held.size != 0 and equity < 0
+    return state
+
+
+@internal
+@pure
+def _price_of_equity(
+    size: int256, balance: int256, margin_bps: uint256, scale: uint256
+) -> uint256:
+    """
+    @dev The price p at which equity is the margin asked (M26, M28):
+         long:  balance + size * p / scale = size * p * margin / (scale * BPS)
+                p = -balance * scale * BPS / (size * (BPS - margin)), rounded up;
+         short: balance - abs(size) * p / scale = abs(size) * p * margin / (scale * BPS)
+                p = balance * scale * BPS / (abs(size) * (BPS + margin)), rounded down;
+         with margin 0 the bankruptcy price. No positive price: 0.
+    """
+    if size > 0 and balance < 0:
+        owed: uint256 = convert(-balance, uint256) * scale * BPS
+        per_price: uint256 = convert(size, uint256) * (BPS - margin_bps)
+        return (owed + per_price - 1) // per_price
+    if size < 0 and balance > 0:
+        owned: uint256 = convert(balance, uint256) * scale * BPS
+        return owned // (convert(-size, uint256) * (BPS + margin_bps))
+    return 0

@@ -1,0 +1,170 @@
+"""Who may call what: every state-changing function of every contract, and what anybody else is told.
+
+The table is what tests check against the contracts, role by role, and what `docs/access.md` is written from. A function
+without an entry fails the tests, so a new one can't slip in unnoticed (M36).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Who calls, in the order of the table's columns. "venue" is the clearing house, a fund's caller by registration;
+#: "deployer" is the account that set the system up and has finished; "outsider" is everybody else.
+ROLES = (
+    "governance",
+    "treasurer",
+    "guardian",
+    "venue",
+    "gateway",
+    "registry",
+    "proposer",
+    "deployer",
+    "outsider",
+)
+
+ANYONE = frozenset(ROLES)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call a function.
+
+    Attributes:
+        allowed: Roles that get past the check of who calls.
+        reason: What everybody else is told; empty where anyone may call.
+        purpose: What the call is for, in a few words.
+    """
+
+    allowed: frozenset[str]
+    reason: str
+    purpose: str
+
+
+def _rule(allowed: str, reason: str, purpose: str) -> Rule:
+    return Rule(frozenset(allowed.split()), reason, purpose)
+
+
+def _anyone(purpose: str) -> Rule:
+    return Rule(ANYONE, "", purpose)
+
+
+def _only(role: str, reason: str) -> dict[str, str]:
+    return {"allowed": role, "reason": reason}
+
+
+_FUND_GOVERNANCE = _only("governance", "fund: not governance")
+_FUND_VENUE = _only("venue", "fund: unknown market")
+_REGISTRY_GOVERNANCE = _only("governance", "registry: not governance")
+_TIMELOCK_PROPOSER = _only("proposer", "access_control: account is missing role")
+_TIMELOCK_ITSELF = _only("governance", "timelock: not the timelock")
+
+#: Contract -> function -> rule. Overloads by default arguments share one entry.
+ACCESS: dict[str, dict[str, Rule]] = {
+    "InsuranceFund": {
+        "contribute": _anyone("give to the reserve (M7)"),
+        "contribute_with_permit": _anyone("give to the reserve by ERC-2612 permit (M7)"),
+        "skim": _anyone("book donations as a contribution (M6)"),
+        "settle_liquidation": _rule(**_FUND_VENUE, purpose="split what a liquidation left (M1)"),
+        "settle_liquidations": _rule(**_FUND_VENUE, purpose="the same for a batch (M4)"),
+        "settle_fees": _rule(**_FUND_VENUE, purpose="take the fund's part of fees (M24)"),
+        "cover_shortfall": _rule(**_FUND_VENUE, purpose="be paid a shortfall (M10, M11)"),
+        "record_bad_debt": _rule(**_FUND_VENUE, purpose="record what nobody bears (M14)"),
+        "repay_bad_debt": _rule(**_FUND_VENUE, purpose="report a repayment (M14)"),
+        "release_market": _rule(**_FUND_VENUE, purpose="end an own market's registration (M31)"),
+        "withdraw_excess": _rule("treasurer", "fund: not treasurer", "send excess to the treasury (M8)"),
+        "pause_payouts": _rule("guardian", "fund: not guardian", "stop payouts for at most 7 days (M37)"),
+        "resume_payouts": _rule("guardian governance", "fund: not guardian", "end a pause early (M37)"),
+        "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
+        "announce": _rule(**_FUND_GOVERNANCE, purpose="give notice of a call that lets more be drawn (M9)"),
+        "cancel_notice": _rule(**_FUND_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "register_market": _rule(**_FUND_GOVERNANCE, purpose="let a venue report a market, with notice (M9)"),
+        "replace_venue": _rule(**_FUND_GOVERNANCE, purpose="hand a market to another venue, with notice (M9)"),
+        "set_max_insurance": _rule(**_FUND_GOVERNANCE, purpose="limit a market; raising with notice (M31)"),
+        "set_threshold": _rule(**_FUND_GOVERNANCE, purpose="cap the reserve; lowering with notice (M8)"),
+        "set_split": _rule(**_FUND_GOVERNANCE, purpose="set the shares of a liquidation (M1)"),
+        "set_window": _rule(**_FUND_GOVERNANCE, purpose="bound payouts by time; widening with notice (M11)"),
+        "set_governance": _rule(**_FUND_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+        "grantRole": _rule(**_FUND_GOVERNANCE, purpose="appoint treasurers and guardians (M36)"),
+        "revokeRole": _rule(**_FUND_GOVERNANCE, purpose="dismiss them (M36)"),
+        "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
+        "rescue": _rule(**_FUND_GOVERNANCE, purpose="send other tokens than the asset to the treasury (M38)"),
+    },
+    "ClearingHouse": {
+        "deposit": _anyone("add free balance"),
+        "deposit_with_permit": _anyone("add free balance by ERC-2612 permit"),
+        "withdraw": _anyone("take out own free balance"),
+        "add_margin": _anyone("move own free balance into an own position (M27)"),
+        "release_margin": _anyone("move it back (M26a, M27)"),
+        "trade": _rule("gateway", "house: not gateway", "execute a verified match (M27)"),
+        "settle": _anyone("charge a position what the index asks (M29)"),
+        "liquidate": _anyone("take over a position below maintenance (M28)"),
+        "liquidate_batch": _anyone("the same for a batch (M28)"),
+        "flag": _anyone("mark an insolvent position (M28a)"),
+        "unflag": _anyone("take back the mark of a solvent one (M28a)"),
+        "deleverage": _anyone("close a flagged position against others (M28a)"),
+        "collect_fees": _anyone("share out accrued fees (M24)"),
+        "repay_bad_debt": _anyone("repay bad debt of a market (M14)"),
+        "connect_fund": _rule("registry", "house: not registry", "grant a fund its allowance (M38)"),
+        "disconnect_fund": _rule("registry", "house: not registry", "revoke it (M38)"),
+        "close_market": _rule("registry", "house: not registry", "release an empty market (M31)"),
+    },
+    "OrderGateway": {
+        "fill": _anyone("submit two signed orders that match (M27)"),
+        "cancel": _anyone("cancel own orders of a nonce (M27)"),
+        "cancel_below": _anyone("cancel own orders below a nonce (M27)"),
+    },
+    "MarketRegistry": {
+        "connect_house": _rule("", "registry: not deployer", "name the house, once, during set-up"),
+        "finish_setup": _rule("", "registry: setup finished", "end the deployer's power, once (M9)"),
+        "list_market": _rule(**_REGISTRY_GOVERNANCE, purpose="list a market that its fund has registered (M31)"),
+        "remove_market": _rule(**_REGISTRY_GOVERNANCE, purpose="remove an empty market (M31)"),
+        "replace_fund": _rule(**_REGISTRY_GOVERNANCE, purpose="move a market to another fund (M38)"),
+        "set_feed": _rule(**_REGISTRY_GOVERNANCE, purpose="replace a price feed (M30)"),
+        "set_margins": _rule(**_REGISTRY_GOVERNANCE, purpose="set margins and fill band (M27)"),
+        "set_fees": _rule(**_REGISTRY_GOVERNANCE, purpose="set fees and the fund's part (M24)"),
+        "set_caps": _rule(**_REGISTRY_GOVERNANCE, purpose="set caps and least notional (M31)"),
+        "set_grace": _rule(**_REGISTRY_GOVERNANCE, purpose="set the grace of a flag (M28a)"),
+        "set_fee_recipient": _rule(**_REGISTRY_GOVERNANCE, purpose="name who gets the venue's fees (M24)"),
+        "set_governance": _rule(**_REGISTRY_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+        "pause_trading": _rule("guardian", "registry: not guardian", "stop growing risk for at most 7 days (M37)"),
+        "resume_trading": _rule("guardian governance", "registry: not guardian", "end a pause early (M37)"),
+        "grantRole": _rule(**_REGISTRY_GOVERNANCE, purpose="appoint guardians (M36)"),
+        "revokeRole": _rule(**_REGISTRY_GOVERNANCE, purpose="dismiss them (M36)"),
+        "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
+    },
+    "Timelock": {
+        "schedule": _rule(**_TIMELOCK_PROPOSER, purpose="announce a call (M9)"),
+        "schedule_batch": _rule(**_TIMELOCK_PROPOSER, purpose="announce several, made together (M9)"),
+        "cancel": _rule(**_TIMELOCK_PROPOSER, purpose="strike an announced operation (M36)"),
+        "execute": _rule(**_TIMELOCK_PROPOSER, purpose="make an announced call after its delay (M9)"),
+        "execute_batch": _rule(**_TIMELOCK_PROPOSER, purpose="make announced calls after their delay (M9)"),
+        "update_delay": _rule(**_TIMELOCK_ITSELF, purpose="change the delay, never below the floor (M9)"),
+        "grantRole": _rule(**_TIMELOCK_ITSELF, purpose="appoint proposers and executors (M36)"),
+        "revokeRole": _rule(**_TIMELOCK_ITSELF, purpose="dismiss them, though not the last (M36)"),
+        "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
+    },
+    "PriceFeed": {},
+    "Lens": {},
+}
+
+
+def render() -> str:
+    """The table as Markdown, for `docs/access.md`."""
+    lines = [
+        "# Who may call what",
+        "",
+        "Every state-changing function, who gets past the check of who calls, and what everybody else is told. Views",
+        "are open to anyone. Written from `kana_insurance/access.py` by `make fmt`; `tests/unit/test_access.py` calls",
+        f"each function as each of {', '.join(ROLES)}, and fails where a function has no entry.",
+    ]
+    for contract, functions in ACCESS.items():
+        lines += ["", f"## {contract}", ""]
+        if not functions:
+            lines.append("Views only.")
+            continue
+        lines += ["| function | for | who may | others are told |", "|---|---|---|---|"]
+        for name, rule in functions.items():
+            who = "anyone" if rule.allowed == ANYONE else ", ".join(r for r in ROLES if r in rule.allowed) or "nobody"
+            told = f"`{rule.reason}`" if rule.reason else ""
+            lines.append(f"| `{name}` | {rule.purpose} | {who} | {told} |")
+    return "\n".join(lines) + "\n"
