@@ -56,6 +56,9 @@ class Backend(Protocol):
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""
 
+    def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
+        """Arguments of a contract's events of one name since a block, in order."""
+
     def chain_id(self) -> int:
         """The chain's id."""
 

@@ -62,6 +62,12 @@ class ApeBackend:
         """Whether there is a contract at an address."""
         return len(chain.provider.get_code(to_checksum_address(address_of(address)))) > 0
 
+    def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
+        """Arguments of a contract's events of one name since a block, in order."""
+        last = self.block_number()
+        found = getattr(contract, name).range(from_block, last + 1)
+        return [dict(entry.event_arguments) for entry in found]
+
     def chain_id(self) -> int:
         """The chain's id."""
         return int(chain.provider.chain_id)

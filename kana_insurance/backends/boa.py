@@ -53,6 +53,14 @@ class BoaBackend:
         """Whether there is a contract at an address."""
         return len(boa.env.get_code(address_of(address))) > 0
 
+    def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
+        """Not kept here.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(f"titanoboa keeps no past events: {contract} {name} {from_block}")
+
     def chain_id(self) -> int:
         """The chain's id."""
         return int(boa.env.evm.patch.chain_id)

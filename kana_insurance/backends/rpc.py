@@ -191,6 +191,10 @@ class RpcContract:
     def __repr__(self) -> str:
         return f"<{self.name} {self.address}>"
 
+    def topic(self, event: str) -> str:
+        """The first topic of an event's logs."""
+        return next(topic for topic, entry in self._events.items() if entry["name"] == event)
+
     def decode_log(self, log: dict[str, Any]) -> Event | None:
         """A log of this contract, decoded; None for another's or an unknown one."""
         entry = self._events.get(log["topics"][0]) if log["topics"] else None
@@ -485,6 +489,12 @@ class RpcBackend:
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""
         return len(self.rpc("eth_getCode", address_of(address), "latest")) > 2
+
+    def events(self, contract: RpcContract, name: str, from_block: int = 0) -> list[dict[str, Any]]:
+        """Arguments of a contract's events of one name since a block, in order."""
+        query = {"address": contract.address, "fromBlock": hex(from_block), "topics": [contract.topic(name)]}
+        found = (contract.decode_log(log) for log in self.rpc("eth_getLogs", query))
+        return [event.args for event in found if event is not None]
 
     def chain_id(self) -> int:
         """The chain's id."""
