@@ -140,7 +140,7 @@ def add_margin(market_id: uint256, amount: uint256):
     position = accounts._move_margin(
         msg.sender, convert(amount, int256), position
     )
-    accounts._save(msg.sender, position, 0)
+    accounts._save(msg.sender, position)
     market_books._close()
 
 
@@ -160,7 +160,7 @@ def release_margin(market_id: uint256, amount: uint256):
         kept: int256 = accounts._equity(position, quote.mark) - released
         accounts._check_initial(position.size, kept, quote)
     position = accounts._move_margin(msg.sender, -released, position)
-    accounts._save(msg.sender, position, quote.mark)
+    accounts._save_seen(msg.sender, position, quote.mark)
     waterfall._close_book(quote.fund)
 
 
@@ -185,7 +185,7 @@ def settle(market_id: uint256, trader: address):
     market_books._open(market_id)
     position: IClearingHouse.Position = accounts._settled(trader)
     if market_books.dust_change != 0:
-        accounts._save(trader, position, 0)
+        accounts._save(trader, position)
         market_books._close()
 
 
@@ -198,7 +198,6 @@ def liquidate(
     @dev A solvent position: pieces of at least `min_notional` or the whole rest (M5). An insolvent one: whole, without reward (M3,
          M29).
     """
-    liquidation._check_other(trader)
     self._liquidate(
         market_id,
         [IClearingHouse.Liquidation(trader=trader, size=size)],
@@ -225,7 +224,8 @@ def flag(market_id: uint256, trader: address):
     """
     @notice Marks an insolvent position for deleveraging after the grace (M28a).
     """
-    deleveraging._flag(trader, self._open_at_mark(market_id))
+    quote: IMarketRegistry.Quote = self._open_at_mark(market_id)
+    deleveraging._flag(trader, quote)
     market_books._close()
 
 
@@ -234,7 +234,8 @@ def unflag(market_id: uint256, trader: address):
     """
     @notice Removes the flag of a position that is solvent again.
     """
-    deleveraging._unflag(trader, self._open_at_mark(market_id))
+    quote: IMarketRegistry.Quote = self._open_at_mark(market_id)
+    deleveraging._unflag(trader, quote)
     market_books._close()
 
 
@@ -528,10 +529,9 @@ def _liquidate(
     @dev The entries in order; what one leaves is what the next finds (M4).
     """
     quote: IMarketRegistry.Quote = self._open_at_mark(market_id)
-    taker: IClearingHouse.Position = accounts._add_margin(
-        msg.sender, margin, accounts._settled(msg.sender)
-    )
+    taker: IClearingHouse.Position = accounts._settled(msg.sender)
+    taker = accounts._add_margin(msg.sender, margin, taker)
     for entry: IClearingHouse.Liquidation in liquidations:
         taker = liquidation._take_over(entry, may_skip, quote, taker)
-    accounts._save(msg.sender, taker, quote.mark)
+    accounts._save(msg.sender, taker)
     waterfall._close_book(quote.fund)

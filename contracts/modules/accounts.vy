@@ -248,23 +248,45 @@ def _move_size(
 
 
 @internal
-def _save(trader: address, position: IClearingHouse.Position, mark: uint256):
+def _seen(
+    trader: address, position: IClearingHouse.Position, mark: uint256
+) -> IClearingHouse.Position:
     """
-    @dev Keeps a position; one that is seen solvent at `mark` loses its flag (M28a). A mark of 0 sees nothing.
+    @dev A position that is seen solvent loses its flag (M28a).
     """
-    market_id: uint256 = market_books.market_id
-    kept: IClearingHouse.Position = position
-    if position.flagged_at != 0 and mark > 0:
+    seen: IClearingHouse.Position = position
+    if position.flagged_at != 0:
         if self._equity(position, mark) >= 0:
-            kept.flagged_at = 0
-            log IClearingHouse.Unflagged(market_id=market_id, trader=trader)
-    self._keep(trader, kept)
+            seen.flagged_at = 0
+            log IClearingHouse.Unflagged(
+                market_id=market_books.market_id, trader=trader
+            )
+    return seen
+
+
+@internal
+def _save_seen(
+    trader: address, position: IClearingHouse.Position, mark: uint256
+):
+    """
+    @dev Keeps a position that was seen at `mark`.
+    """
+    seen: IClearingHouse.Position = self._seen(trader, position, mark)
+    self._save(trader, seen)
+
+
+@internal
+def _save(trader: address, position: IClearingHouse.Position):
+    """
+    @dev Keeps a position.
+    """
+    self._keep(trader, position)
     log IClearingHouse.PositionChanged(
-        market_id=market_id,
+        market_id=market_books.market_id,
         trader=trader,
-        size=kept.size,
-        balance=kept.balance,
-        index=kept.index,
+        size=position.size,
+        balance=position.balance,
+        index=position.index,
     )
 
 

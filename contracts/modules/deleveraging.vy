@@ -43,7 +43,7 @@ def _flag(trader: address, quote: IMarketRegistry.Quote):
         ), "house: already flagged"
     position.flagged_at = block.timestamp
     accounts._flag_now(trader)
-    accounts._save(trader, position, 0)
+    accounts._save(trader, position)
     log IClearingHouse.Flagged(
         market_id=market_books.market_id,
         trader=trader,
@@ -55,14 +55,14 @@ def _flag(trader: address, quote: IMarketRegistry.Quote):
 @internal
 def _unflag(trader: address, quote: IMarketRegistry.Quote):
     """
-    @dev `_save` takes the flag of what it sees solvent.
+    @dev Takes the flag of a position that is solvent again.
     """
     position: IClearingHouse.Position = accounts._settled(trader)
     self._check_flagged(position)
     assert (
         accounts._equity(position, quote.mark) >= 0
     ), "house: still insolvent"
-    accounts._save(trader, position, quote.mark)
+    accounts._save_seen(trader, position, quote.mark)
 
 
 @internal
@@ -101,7 +101,7 @@ def _deleverage(
             step = position.size
         position, other = accounts._move_size(position, other, step, quote.mark)
         market_books.open_interest -= accounts._magnitude(step)
-        accounts._save(counterparty, other, quote.mark)
+        accounts._save_seen(counterparty, other, quote.mark)
         log IClearingHouse.Deleveraged(
             market_id=market_books.market_id,
             trader=trader,
@@ -114,17 +114,14 @@ def _deleverage(
     position.index = market_books.index
     market_books.open_interest += accounts._magnitude(position.size)
     if position.size == 0:
-        position.flagged_at = 0
-        log IClearingHouse.Unflagged(
-            market_id=market_books.market_id, trader=trader
-        )
-    accounts._save(trader, position, 0)
+        position = accounts._seen(trader, position, quote.mark)
+    accounts._save(trader, position)
 
     for counterparty: address in counterparties:
         other: IClearingHouse.Position = accounts._stored(counterparty)
         if other.size == 0 and other.balance != 0:
             other = waterfall._empty_flat(quote.fund, counterparty, other)
-            accounts._save(counterparty, other, quote.mark)
+            accounts._save_seen(counterparty, other, quote.mark)
 
 
 @internal
@@ -138,9 +135,6 @@ def _gather(
     self._count += 1
     count: uint256 = self._count
     for counterparty: address in counterparties:
-        assert (
-            available < accounts._magnitude(size)
-        ), "house: too many counterparties"
         other: IClearingHouse.Position = accounts._settled(counterparty)
         assert (
             other.size != 0 and (other.size > 0) != (size > 0)
@@ -149,6 +143,9 @@ def _gather(
             self._named_in[counterparty] != count
         ), "house: duplicate counterparty"
         self._named_in[counterparty] = count
+        assert (
+            available < accounts._magnitude(size)
+        ), "house: too many counterparties"
         available += accounts._magnitude(other.size)
         accounts._keep(counterparty, other)
     return available

@@ -22,15 +22,6 @@ uses: waterfall
 
 
 @internal
-@view
-def _check_other(trader: address):
-    """
-    @dev Nobody liquidates himself (M28).
-    """
-    assert trader != msg.sender, "house: own position"
-
-
-@internal
 def _take_over(
     entry: IClearingHouse.Liquidation,
     may_skip: bool,
@@ -42,7 +33,7 @@ def _take_over(
          Solvent: its share of the collateral, as far as the pot holds it, is split by the fund (M1, M5, M26a).
          Insolvent: resolved in M29's order, without reward (M3).
     """
-    self._check_other(entry.trader)
+    assert entry.trader != msg.sender, "house: own position"
     market_id: uint256 = market_books.market_id
     taker: IClearingHouse.Position = liquidator
     position: IClearingHouse.Position = empty(IClearingHouse.Position)
@@ -124,13 +115,14 @@ def _take_over(
         to_fund=split.fund,
         to_trader=split.trader,
     )
-    accounts._save(entry.trader, position, quote.mark)
+    accounts._save_seen(entry.trader, position, quote.mark)
 
     if accounts._has_grown(before, taker.size):
         assert accounts._equity(taker, quote.mark) >= accounts._margin_up(
             taker.size, quote.mark, quote.initial_margin_bps
         ), "house: liquidator below margin"
-    return waterfall._empty_flat(quote.fund, msg.sender, taker)
+    taker = waterfall._empty_flat(quote.fund, msg.sender, taker)
+    return accounts._seen(msg.sender, taker, quote.mark)
 
 
 @internal

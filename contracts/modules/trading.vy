@@ -146,8 +146,7 @@ def _finish_side(
             assert (
                 equity * abs(size_before) >= equity_before * abs(position.size)
             ), "house: below maintenance"
-    accounts._save(
-        trader,
-        waterfall._empty_flat(quote.fund, trader, position),
-        quote.mark,
+    left: IClearingHouse.Position = waterfall._empty_flat(
+        quote.fund, trader, position
     )
+    accounts._save_seen(trader, left, quote.mark)
