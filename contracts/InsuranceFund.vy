@@ -42,6 +42,7 @@ from contracts.modules import limits
 from contracts.modules import notices
 from contracts.modules import pause
 from contracts.modules import roles
+from contracts.modules import settings
 
 implements: IERC165
 implements: IInsuranceFund
@@ -50,6 +51,7 @@ uses: access_control
 initializes: roles
 initializes: notices
 initializes: ledger
+initializes: settings[ledger := ledger]
 initializes: fund_views[ledger := ledger, notices := notices]
 
 # Left out: snekmate's `set_role_admin` (governance administers every role) and its `grantRole`, `revokeRole` and
@@ -116,8 +118,9 @@ def __init__(
     """
     assert asset.is_contract, "fund: asset without code"
     decimals: uint8 = staticcall IERC20Detailed(asset).decimals()
-    assert decimals >= MIN_DECIMALS, "fund: bad decimals"
-    assert decimals <= MAX_DECIMALS, "fund: bad decimals"
+    assert (
+        decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS
+    ), "fund: bad decimals"
     assert treasury != empty(address), "fund: zero address"
     ASSET = asset
     TREASURY = treasury
@@ -126,10 +129,10 @@ def __init__(
     roles._add(roles.TREASURER_ROLE, treasurer)
     roles._add(roles.GUARDIAN_ROLE, guardian)
     log IInsuranceFund.GovernanceTransferred(old=empty(address), new=governance)
-    ledger._set_resume_at(0, fund_words.NOT_OPEN)
-    ledger._set_threshold(threshold)
-    ledger._set_split(liquidator_bps, fund_bps)
-    ledger._set_window(0, FIRST_WINDOW)
+    ledger.pot = fund_words._with_resume_at(0, fund_words.NOT_OPEN)
+    settings._set_threshold(threshold)
+    settings._set_split(liquidator_bps, fund_bps)
+    settings._set_window(0, FIRST_WINDOW)
 
 
 # ------------------------------------------------------------- contributors
@@ -139,7 +142,8 @@ def contribute(amount: uint256, contributor: address = msg.sender):
     """
     @notice Pull `amount` from the caller into the reserve, for good (M7).
     """
-    self._contribute(amount, contributor)
+    ledger._contribute(contributor, amount)
+    self._pull(self, amount)
 
 
 @external
@@ -155,7 +159,8 @@ def contribute_with_permit(
         extcall IERC20Permit(ASSET).permit(
             msg.sender, self, amount, deadline, v, r, s
         )
-    self._contribute(amount, msg.sender)
+    ledger._contribute(msg.sender, amount)
+    self._pull(self, amount)
 
 
 @external
@@ -167,7 +172,7 @@ def skim(contributor: address) -> uint256:
     balance: uint256 = staticcall IERC20(ASSET).balanceOf(self)
     amount: uint256 = limits._left(balance, fund_words._reserve(pot))
     assert amount > 0, "fund: nothing to skim"
-    ledger._contribute(contributor, amount, pot)
+    ledger._contribute(contributor, amount)
     return amount
 
 
@@ -182,15 +187,13 @@ def settle_liquidation(
             debt (M1, M14).
     """
     pot: uint256 = ledger._open_pot()
-    terms: uint256 = ledger.terms
-    parts: IInsuranceFund.Split = empty(IInsuranceFund.Split)
-    new_pot: uint256 = 0
-    new_terms: uint256 = 0
-    parts, new_pot, new_terms = ledger._settle(
-        msg.sender, market_id, collateral, pot, terms
+    parts: IInsuranceFund.Split = ledger._settle(
+        msg.sender, market_id, collateral, pot
     )
-    ledger._store(pot, new_pot, terms, new_terms)
-    self._pull(parts.fund - parts.repaid)
+    booked: uint256 = parts.fund - parts.repaid
+    if booked > 0:
+        ledger.pot = fund_words._with_more(pot, booked)
+        self._pull(self, booked)
     return parts
 
 
@@ -202,24 +205,18 @@ def settle_liquidations(
     @notice What single settlements in that order give, with one pull (M4).
     """
     pot: uint256 = ledger._open_pot()
-    terms: uint256 = ledger.terms
-    new_pot: uint256 = pot
-    new_terms: uint256 = terms
-    pulled: uint256 = 0
+    booked: uint256 = 0
     splits: DynArray[IInsuranceFund.Split, MAX_BATCH] = []
     for settlement: IInsuranceFund.Settlement in settlements:
-        parts: IInsuranceFund.Split = empty(IInsuranceFund.Split)
-        parts, new_pot, new_terms = ledger._settle(
-            msg.sender,
-            settlement.market_id,
-            settlement.collateral,
-            new_pot,
-            new_terms,
+        parts: IInsuranceFund.Split = ledger._settle(
+            msg.sender, settlement.market_id, settlement.collateral, pot
         )
-        pulled += parts.fund - parts.repaid
+        pot = fund_words._with_more(pot, parts.fund - parts.repaid)
+        booked += parts.fund - parts.repaid
         splits.append(parts)
-    ledger._store(pot, new_pot, terms, new_terms)
-    self._pull(pulled)
+    if booked > 0:
+        ledger.pot = pot
+        self._pull(self, booked)
     return splits
 
 
@@ -230,21 +227,14 @@ def settle_fees(market_id: uint256, amount: uint256) -> uint256:
             treasury (M24).
     """
     pot: uint256 = ledger._open_pot()
-    terms: uint256 = ledger.terms
     repaid: uint256 = 0
     booked: uint256 = 0
-    new_pot: uint256 = 0
-    new_terms: uint256 = 0
-    repaid, booked, new_pot, new_terms = ledger._settle_fees(
-        msg.sender, market_id, amount, pot, terms
-    )
-    ledger._store(pot, new_pot, terms, new_terms)
-    self._pull(booked)
-    forwarded: uint256 = amount - repaid - booked
-    if forwarded > 0:
-        assert extcall IERC20(ASSET).transferFrom(
-            msg.sender, TREASURY, forwarded, default_return_value=True
-        ), "fund: transfer failed"
+    repaid, booked = ledger._settle_fees(msg.sender, market_id, amount, pot)
+    if booked > 0:
+        ledger.pot = fund_words._with_more(pot, booked)
+        self._pull(self, booked)
+    if amount > repaid + booked:
+        self._pull(TREASURY, amount - repaid - booked)
     return repaid
 
 
@@ -284,7 +274,7 @@ def release_market(market_id: uint256):
     """
     @notice End the registration of the caller's own market, which owes nothing (T41).
     """
-    ledger._release(msg.sender, market_id)
+    settings._release(msg.sender, market_id)
 
 
 # ----------------------------------------------- treasurers and guardians
@@ -307,15 +297,15 @@ def pause_payouts(duration: uint256):
     """
     @notice Stop covers and withdrawals for a while; notices stand still until a day after it (M37).
     """
-    assert roles._has(roles.GUARDIAN_ROLE, msg.sender), "fund: not guardian"
+    self._check_guardian(False)
     pot: uint256 = ledger._open_pot()
-    assert duration > 0, "fund: zero duration"
+    fund_words._check_positive(duration)
     assert pause._fits(duration), "fund: pause too long"
     last: uint256 = fund_words._resume_at(pot)
     assert pause._is_rested(last), "fund: paused too recently"
     notices._hold(last)
     resume_at: uint256 = block.timestamp + duration
-    ledger._set_resume_at(pot, resume_at)
+    ledger.pot = fund_words._with_resume_at(pot, resume_at)
     log IInsuranceFund.PayoutsPaused(guardian=msg.sender, resume_at=resume_at)
 
 
@@ -324,13 +314,10 @@ def resume_payouts():
     """
     @notice End a pause early; governance may too.
     """
-    assert (
-        roles._has(roles.GUARDIAN_ROLE, msg.sender)
-        or roles._is_governance(msg.sender)
-    ), "fund: not guardian"
+    self._check_guardian(roles._is_governance(msg.sender))
     pot: uint256 = ledger._open_pot()
     assert pause._is_paused(fund_words._resume_at(pot)), "fund: not paused"
-    ledger._set_resume_at(pot, block.timestamp)
+    ledger.pot = fund_words._with_resume_at(pot, block.timestamp)
     log IInsuranceFund.PayoutsResumed(account=msg.sender)
 
 
@@ -347,7 +334,7 @@ def finish_setup():
     ), "fund: setup finished"
     assert roles._has(roles.DEPLOYER_ROLE, msg.sender), "fund: not deployer"
     roles._end_setup()
-    ledger._set_resume_at(pot, 0)
+    ledger.pot = fund_words._with_resume_at(pot, 0)
     log IInsuranceFund.SetupFinished()
 
 
@@ -375,7 +362,7 @@ def cancel_notice(id: bytes32):
     @notice Withdraw a notice.
     """
     self._check_governance()
-    assert notices.given[id] != 0, "fund: no notice"
+    self._check_given(id)
     notices.given[id] = 0
     log IInsuranceFund.NoticeCancelled(id=id)
 
@@ -386,7 +373,7 @@ def register_market(venue: address, market_id: uint256, is_perp: bool):
     @notice Let a venue report for a market (M12). Needs notice.
     """
     self._check_governance()
-    ledger._register(venue, market_id, is_perp)
+    settings._register(venue, market_id, is_perp)
     self._use_notice(slice(msg.data, 0, 100))
 
 
@@ -396,7 +383,7 @@ def replace_venue(venue: address, market_id: uint256, new_venue: address):
     @notice Hand a market with its maximum, use and bad debt to another venue. Needs notice.
     """
     self._check_governance()
-    ledger._move(venue, market_id, new_venue)
+    settings._move(venue, market_id, new_venue)
     self._use_notice(slice(msg.data, 0, 100))
 
 
@@ -408,7 +395,7 @@ def set_max_insurance(
     @notice Set what a market may cost the fund for life (M12, M31). Needs notice to raise.
     """
     self._check_governance()
-    if ledger._set_max_insurance(venue, market_id, max_insurance):
+    if settings._set_max_insurance(venue, market_id, max_insurance):
         self._use_notice(slice(msg.data, 0, 100))
 
 
@@ -418,7 +405,7 @@ def set_threshold(threshold: uint256):
     @notice Set the cap of the reserve (M1, M8). Needs notice to lower.
     """
     self._check_governance()
-    if ledger._set_threshold(threshold):
+    if settings._set_threshold(threshold):
         self._use_notice(slice(msg.data, 0, 36))
 
 
@@ -428,7 +415,7 @@ def set_split(liquidator_bps: uint256, fund_bps: uint256):
     @notice Set the shares of a liquidation (M1).
     """
     self._check_governance()
-    ledger._set_split(liquidator_bps, fund_bps)
+    settings._set_split(liquidator_bps, fund_bps)
 
 
 @external
@@ -437,7 +424,7 @@ def set_window(cap: uint256, length: uint256):
     @notice Set the leaky bucket of payouts (M11). Needs notice to raise or lift the cap and to shorten the window.
     """
     self._check_governance()
-    if ledger._set_window(cap, length):
+    if settings._set_window(cap, length):
         self._use_notice(slice(msg.data, 0, 68))
 
 
@@ -484,7 +471,7 @@ def rescue(token: address, amount: uint256):
     """
     self._check_governance()
     assert token != ASSET, "fund: asset not rescuable"
-    assert amount > 0, "fund: zero amount"
+    fund_words._check_positive(amount)
     log IInsuranceFund.Rescued(token=token, amount=amount)
     self._send(token, TREASURY, amount)
 
@@ -519,6 +506,20 @@ def _check_governance():
 
 
 @internal
+@view
+def _check_given(id: bytes32):
+    assert notices.given[id] != 0, "fund: no notice"
+
+
+@internal
+@view
+def _check_guardian(allowed: bool):
+    assert (
+        allowed or roles._has(roles.GUARDIAN_ROLE, msg.sender)
+    ), "fund: not guardian"
+
+
+@internal
 @pure
 def _may_need_notice(call: Bytes[MAX_CALL]) -> bool:
     if len(call) < 4:
@@ -543,7 +544,7 @@ def _use_notice(call: Bytes[MAX_CALL]):
     if resume_at == fund_words.NOT_OPEN:
         return
     id: bytes32 = keccak256(call)
-    assert notices.given[id] != 0, "fund: no notice"
+    self._check_given(id)
     assert notices._is_mature(id, resume_at), "fund: notice not mature"
     assert notices._is_running(id, resume_at), "fund: notice lapsed"
     notices.given[id] = 0
@@ -551,25 +552,15 @@ def _use_notice(call: Bytes[MAX_CALL]):
 
 
 @internal
-def _contribute(amount: uint256, contributor: address):
-    pot: uint256 = ledger._open_pot()
-    assert amount > 0, "fund: zero amount"
-    ledger._contribute(contributor, amount, pot)
-    self._pull(amount)
-
-
-@internal
-def _pull(amount: uint256):
+def _pull(receiver: address, amount: uint256):
     """
-    @notice Take `amount` of the asset from the caller, and see that it came (M6).
+    @notice Move `amount` of the asset from the caller, and see that it came (M6).
     """
-    if amount == 0:
-        return
-    before: uint256 = staticcall IERC20(ASSET).balanceOf(self)
+    before: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
     assert extcall IERC20(ASSET).transferFrom(
-        msg.sender, self, amount, default_return_value=True
+        msg.sender, receiver, amount, default_return_value=True
     ), "fund: transfer failed"
-    balance: uint256 = staticcall IERC20(ASSET).balanceOf(self)
+    balance: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
     assert balance >= before + amount, "fund: received less"
 
 

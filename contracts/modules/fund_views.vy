@@ -84,7 +84,7 @@ def market(venue: address, market_id: uint256) -> IInsuranceFund.Market:
     """
     word: uint256 = ledger.markets[venue][market_id]
     return IInsuranceFund.Market(
-        registered=fund_words._is_registered(word),
+        registered=word != 0,
         is_perp=fund_words._is_perp(word),
         max_insurance=fund_words._max_insurance(word),
         used=fund_words._used(word),
@@ -188,7 +188,10 @@ def preview_split(
     """
     @notice What `settle_liquidation` would give now (M1).
     """
-    return ledger._preview(venue, market_id, collateral)
+    word: uint256 = 0
+    owed: uint256 = 0
+    word, owed = ledger._account(venue, market_id)
+    return ledger._split(collateral, owed, fund_words._reserve(ledger.pot))
 
 
 @view

@@ -24,28 +24,58 @@ MAX_AMOUNT: constant(uint256) = 2**112 - 1
 # costs no operation a read.
 NOT_OPEN: constant(uint256) = 2**32 - 1
 
+# Set in every registered market, so that its word is never 0.
 REGISTERED: constant(uint256) = 1 << 224
 PERP: constant(uint256) = 1 << 225
 BAD_DEBT: constant(uint256) = 1 << 226
 MASK_16: constant(uint256) = 2**16 - 1
+MASK_224: constant(uint256) = 2**224 - 1
+
+# ------------------------------------------------------------------- bounds
+
+@internal
+@pure
+def _check_width(amount: uint256):
+    """
+    @notice Amounts that enter, and sums that are stored, have at most 112 bits.
+    """
+    assert amount <= MAX_AMOUNT, "fund: amount too large"
+
+
+@internal
+@pure
+def _check_positive(amount: uint256):
+    """
+    @notice Where a call about nothing would make no sense.
+    """
+    assert amount > 0, "fund: zero amount"
+
 
 # ---------------------------------------------------------------------- pot
 
 @internal
 @pure
-def _pot(
-    reserve: uint256, contributions: uint256, resume_at: uint256
-) -> uint256:
-    assert reserve <= MAX_AMOUNT, "fund: amount too large"
-    assert contributions <= MAX_AMOUNT, "fund: amount too large"
-    return reserve | (contributions << 112) | (resume_at << 224)
+def _with_more(pot: uint256, amount: uint256) -> uint256:
+    """
+    @notice The reserve gains `amount`.
+    """
+    self._check_width((pot & MAX_AMOUNT) + amount)
+    return pot + amount
 
 
 @internal
 @pure
-def _with_reserve(pot: uint256, reserve: uint256) -> uint256:
-    assert reserve <= MAX_AMOUNT, "fund: amount too large"
-    return ((pot >> 112) << 112) | reserve
+def _with_less(pot: uint256, amount: uint256) -> uint256:
+    """
+    @notice The reserve loses `amount`, which it has.
+    """
+    return pot - amount
+
+
+@internal
+@pure
+def _with_resume_at(pot: uint256, resume_at: uint256) -> uint256:
+    return (pot & MASK_224) | (resume_at << 224)
 
 
 @internal
@@ -87,7 +117,7 @@ def _terms(
 @internal
 @pure
 def _with_total_bad_debt(terms: uint256, total_bad_debt: uint256) -> uint256:
-    assert total_bad_debt <= MAX_AMOUNT, "fund: amount too large"
+    self._check_width(total_bad_debt)
     return (terms & ~(MAX_AMOUNT << 112)) | (total_bad_debt << 112)
 
 
@@ -150,12 +180,6 @@ def _max_insurance(market: uint256) -> uint256:
 @pure
 def _used(market: uint256) -> uint256:
     return (market >> 112) & MAX_AMOUNT
-
-
-@internal
-@pure
-def _is_registered(market: uint256) -> bool:
-    return market & REGISTERED != 0
 
 
 @internal

@@ -16,15 +16,6 @@ from contracts.modules import limits
 from contracts.modules import pause
 from contracts.modules import split
 
-# ---------------------------------------------------------------- constants
-
-# Most that the shares of a liquidation may be; at most 8000 bps together.
-MAX_LIQUIDATOR_BPS: constant(uint256) = 5_000
-MAX_FUND_BPS: constant(uint256) = 3_000
-# Bounds of the window's length, seconds.
-MIN_WINDOW: constant(uint256) = 3_600
-MAX_WINDOW: constant(uint256) = 30 * 86_400
-
 # ------------------------------------------------------------------ storage
 
 # Reserve, total of contributions, end of the last pause of payouts: what a contribution writes.
@@ -64,16 +55,20 @@ def _market(venue: address, market_id: uint256) -> uint256:
     @notice The word of a market that the venue is registered for.
     """
     market: uint256 = self.markets[venue][market_id]
-    assert fund_words._is_registered(market), "fund: unknown market"
+    assert market != 0, "fund: unknown market"
     return market
 
 
 @internal
 @view
-def _bad_debt(venue: address, market_id: uint256, market: uint256) -> uint256:
+def _account(venue: address, market_id: uint256) -> (uint256, uint256):
+    """
+    @notice The word of a registered market, and its bad debt.
+    """
+    market: uint256 = self._market(venue, market_id)
     if not fund_words._has_bad_debt(market):
-        return 0
-    return self.bad_debts[venue][market_id]
+        return market, 0
+    return market, self.bad_debts[venue][market_id]
 
 
 @internal
@@ -107,19 +102,21 @@ def _fund_bps(terms: uint256) -> uint256:
 
 @internal
 @view
-def _preview(
-    venue: address, market_id: uint256, collateral: uint256
+def _split(
+    collateral: uint256, bad_debt: uint256, reserve: uint256
 ) -> IInsuranceFund.Split:
-    market: uint256 = self._market(venue, market_id)
-    assert collateral <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    """
+    @notice How `collateral` of a market that owes `bad_debt` divides now (M1).
+    """
+    fund_words._check_width(collateral)
     terms: uint256 = self.terms
     return split._split_floor(
         collateral,
         fund_words._liquidator_bps(terms),
         self._fund_bps(terms),
-        self._bad_debt(venue, market_id, market),
+        bad_debt,
         self._ceiling(terms),
-        fund_words._reserve(self.pot),
+        reserve,
     )
 
 
@@ -170,9 +167,7 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
     """
     market: uint256 = self.markets[venue][market_id]
     pot: uint256 = self.pot
-    if not fund_words._is_registered(market) or pause._is_paused(
-        fund_words._resume_at(pot)
-    ):
+    if market == 0 or pause._is_paused(fund_words._resume_at(pot)):
         return 0
     limit: uint256 = self._market_limit(market)
     left: uint256 = self._window_left(self.window)
@@ -182,18 +177,20 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
 # ------------------------------------------------------------------- inflow
 
 @internal
-def _contribute(contributor: address, amount: uint256, pot: uint256):
+def _contribute(contributor: address, amount: uint256):
     """
     @notice Book a contribution, above the threshold too (M7).
     """
+    pot: uint256 = self._open_pot()
+    # Written out, for gas, what `fund_words` does elsewhere: this is the one call that people pay for themselves.
+    assert amount > 0, "fund: zero amount"
+    fund_words._check_width(amount)
     assert contributor != empty(address), "fund: zero address"
-    assert amount <= fund_words.MAX_AMOUNT, "fund: amount too large"
-    reserve: uint256 = fund_words._reserve(pot) + amount
-    self.pot = fund_words._pot(
-        reserve,
-        fund_words._contributions(pot) + amount,
-        fund_words._resume_at(pot),
-    )
+    reserve: uint256 = (pot & fund_words.MAX_AMOUNT) + amount
+    total: uint256 = ((pot >> 112) & fund_words.MAX_AMOUNT) + amount
+    # Both fit when their union does.
+    fund_words._check_width(reserve | total)
+    self.pot = pot + (amount | (amount << 112))
     contributed: uint256 = self.contributions[contributor] + amount
     self.contributions[contributor] = contributed
     log IInsuranceFund.Contributed(
@@ -206,42 +203,23 @@ def _contribute(contributor: address, amount: uint256, pot: uint256):
 
 @internal
 def _settle(
-    venue: address,
-    market_id: uint256,
-    collateral: uint256,
-    pot: uint256,
-    terms: uint256,
-) -> (IInsuranceFund.Split, uint256, uint256):
+    venue: address, market_id: uint256, collateral: uint256, pot: uint256
+) -> IInsuranceFund.Split:
     """
-    @notice Split what a liquidation left and book the fund's part (M1).
-    @return The split, and pot and terms after it, which the caller stores.
+    @notice Split what a liquidation left (M1), and book it all but for the reserve's gain `fund - repaid`, which the
+            caller adds to the pot.
     """
-    market: uint256 = self._market(venue, market_id)
-    assert collateral <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    market: uint256 = 0
+    bad_debt: uint256 = 0
+    market, bad_debt = self._account(venue, market_id)
     if collateral == 0:
-        return empty(IInsuranceFund.Split), pot, terms
-    bad_debt: uint256 = self._bad_debt(venue, market_id, market)
-    parts: IInsuranceFund.Split = split._split_floor(
-        collateral,
-        fund_words._liquidator_bps(terms),
-        self._fund_bps(terms),
-        bad_debt,
-        self._ceiling(terms),
-        fund_words._reserve(pot),
-    )
-    new_pot: uint256 = pot
-    new_terms: uint256 = terms
-    if parts.fund > 0:
-        new_pot, new_terms = self._book(
-            venue,
-            market_id,
-            market,
-            bad_debt,
-            parts.repaid,
-            parts.fund - parts.repaid,
-            pot,
-            terms,
-        )
+        return empty(IInsuranceFund.Split)
+    reserve: uint256 = fund_words._reserve(pot)
+    parts: IInsuranceFund.Split = self._split(collateral, bad_debt, reserve)
+    booked: uint256 = parts.fund - parts.repaid
+    # Most markets have cost nothing and owe nothing: then their word stays as it is.
+    if parts.repaid > 0 or fund_words._used(market) > 0:
+        self._credit(venue, market_id, market, bad_debt, parts.repaid, booked)
     log IInsuranceFund.LiquidationSettled(
         venue=venue,
         market_id=market_id,
@@ -249,39 +227,32 @@ def _settle(
         liquidator=parts.liquidator,
         fund=parts.fund,
         repaid=parts.repaid,
-        reserve=fund_words._reserve(new_pot),
+        reserve=reserve + booked,
     )
-    return parts, new_pot, new_terms
+    return parts
 
 
 @internal
 def _settle_fees(
-    venue: address,
-    market_id: uint256,
-    amount: uint256,
-    pot: uint256,
-    terms: uint256,
-) -> (uint256, uint256, uint256, uint256):
+    venue: address, market_id: uint256, amount: uint256, pot: uint256
+) -> (uint256, uint256):
     """
-    @notice Divide fees between bad debt, reserve and treasury (M24).
-    @return What repaid bad debt, what the reserve takes, and pot and terms after it, which the caller stores.
+    @notice Divide fees between bad debt, reserve and treasury (M24), and book it all but for the reserve's gain, which
+            the caller adds to the pot.
+    @dev repaid = min(fees, bad debt);  booked = min(fees - repaid, room)
+    @return What repays bad debt, and what the reserve gains.
     """
-    market: uint256 = self._market(venue, market_id)
-    assert amount <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    market: uint256 = 0
+    bad_debt: uint256 = 0
+    market, bad_debt = self._account(venue, market_id)
     if amount == 0:
-        return 0, 0, pot, terms
-    bad_debt: uint256 = self._bad_debt(venue, market_id, market)
-    repaid: uint256 = 0
-    booked: uint256 = 0
-    repaid, booked = split._divide(
-        amount, bad_debt, self._ceiling(terms), fund_words._reserve(pot)
-    )
-    new_pot: uint256 = pot
-    new_terms: uint256 = terms
-    if repaid + booked > 0:
-        new_pot, new_terms = self._book(
-            venue, market_id, market, bad_debt, repaid, booked, pot, terms
-        )
+        return 0, 0
+    fund_words._check_width(amount)
+    repaid: uint256 = min(amount, bad_debt)
+    reserve: uint256 = fund_words._reserve(pot)
+    room: uint256 = limits._left(self._ceiling(self.terms) - repaid, reserve)
+    booked: uint256 = min(amount - repaid, room)
+    self._credit(venue, market_id, market, bad_debt, repaid, booked)
     log IInsuranceFund.FeesSettled(
         venue=venue,
         market_id=market_id,
@@ -289,32 +260,27 @@ def _settle_fees(
         repaid=repaid,
         booked=booked,
         forwarded=amount - repaid - booked,
-        reserve=fund_words._reserve(new_pot),
+        reserve=reserve + booked,
     )
-    return repaid, booked, new_pot, new_terms
+    return repaid, booked
 
 
 @internal
-def _book(
+def _credit(
     venue: address,
     market_id: uint256,
     market: uint256,
     bad_debt: uint256,
     repaid: uint256,
     booked: uint256,
-    pot: uint256,
-    terms: uint256,
-) -> (uint256, uint256):
+):
     """
-    @notice Book what a market pays. Its use falls by what the reserve gains, not by what repays bad debt (M12).
-    @return Pot and terms after it.
+    @notice Credit a market with what it pays. Its use falls by what the reserve gains, not by what repays bad debt
+            (M12).
     """
     new_market: uint256 = market
-    new_terms: uint256 = terms
     if repaid > 0:
-        new_market, new_terms = self._repay(
-            venue, market_id, market, bad_debt, repaid, terms
-        )
+        new_market = self._repay(venue, market_id, market, bad_debt, repaid)
     used: uint256 = fund_words._used(market)
     if used > 0:
         new_market = fund_words._with_limits(
@@ -324,10 +290,6 @@ def _book(
         )
     if new_market != market:
         self.markets[venue][market_id] = new_market
-    return (
-        fund_words._with_reserve(pot, fund_words._reserve(pot) + booked),
-        new_terms,
-    )
 
 
 @internal
@@ -337,15 +299,16 @@ def _repay(
     market: uint256,
     bad_debt: uint256,
     amount: uint256,
-    terms: uint256,
-) -> (uint256, uint256):
+) -> uint256:
     """
     @notice Strike bad debt off (M14).
-    @return The market's word and the terms after it, which the caller stores.
+    @return The market's word after it, which the caller stores.
     """
     rest: uint256 = bad_debt - amount
     self.bad_debts[venue][market_id] = rest
+    terms: uint256 = self.terms
     total: uint256 = fund_words._total_bad_debt(terms) - amount
+    self.terms = fund_words._with_total_bad_debt(terms, total)
     log IInsuranceFund.BadDebtRepaid(
         venue=venue,
         market_id=market_id,
@@ -353,21 +316,47 @@ def _repay(
         bad_debt=rest,
         total_bad_debt=total,
     )
-    return (
-        fund_words._with_bad_debt(market, rest > 0),
-        fund_words._with_total_bad_debt(terms, total),
+    return fund_words._with_bad_debt(market, rest > 0)
+
+
+@internal
+def _repay_reported(venue: address, market_id: uint256, amount: uint256):
+    """
+    @notice Strike off bad debt that somebody repaid to the venue (M14).
+    """
+    market: uint256 = 0
+    bad_debt: uint256 = 0
+    market, bad_debt = self._account(venue, market_id)
+    fund_words._check_positive(amount)
+    assert amount <= bad_debt, "fund: above bad debt"
+    self.markets[venue][market_id] = self._repay(
+        venue, market_id, market, bad_debt, amount
     )
 
 
 @internal
-def _store(pot: uint256, new_pot: uint256, terms: uint256, new_terms: uint256):
+def _record(venue: address, market_id: uint256, amount: uint256):
     """
-    @notice Write what has changed.
+    @notice Record bad debt of a market (M14).
     """
-    if new_pot != pot:
-        self.pot = new_pot
-    if new_terms != terms:
-        self.terms = new_terms
+    market: uint256 = 0
+    bad_debt: uint256 = 0
+    market, bad_debt = self._account(venue, market_id)
+    fund_words._check_positive(amount)
+    fund_words._check_width(amount)
+    bad_debt += amount
+    self.bad_debts[venue][market_id] = bad_debt
+    self.markets[venue][market_id] = fund_words._with_bad_debt(market, True)
+    terms: uint256 = self.terms
+    total: uint256 = fund_words._total_bad_debt(terms) + amount
+    self.terms = fund_words._with_total_bad_debt(terms, total)
+    log IInsuranceFund.BadDebtRecorded(
+        venue=venue,
+        market_id=market_id,
+        amount=amount,
+        bad_debt=bad_debt,
+        total_bad_debt=total,
+    )
 
 
 # ------------------------------------------------------------------ outflow
@@ -383,9 +372,9 @@ def _cover(
     """
     market: uint256 = self._market(venue, market_id)
     self._check_running(pot)
-    assert shortfall <= fund_words.MAX_AMOUNT, "fund: amount too large"
     if shortfall == 0:
         return 0
+    fund_words._check_width(shortfall)
     allowed: uint256 = min(shortfall, self._market_limit(market))
     window: uint256 = self.window
     cap: uint256 = fund_words._cap(window)
@@ -394,12 +383,13 @@ def _cover(
         level = self._window_level_ceil(window)
         allowed = min(allowed, limits._left(cap, level))
 
-    paid: uint256 = 0
-    reserve: uint256 = 0
-    paid, reserve = self._draw(allowed, fund_words._reserve(pot))
+    reserve: uint256 = fund_words._reserve(pot)
+    paid: uint256 = self._draw(allowed, reserve)
     used: uint256 = fund_words._used(market)
     if paid > 0:
-        self.pot = fund_words._with_reserve(pot, reserve)
+        from_reserve: uint256 = min(paid, reserve)
+        reserve -= from_reserve
+        self.pot = fund_words._with_less(pot, from_reserve)
         if fund_words._is_perp(market):
             used += paid
             self.markets[venue][market_id] = fund_words._with_limits(
@@ -420,61 +410,13 @@ def _cover(
 
 @internal
 @pure
-def _draw(amount: uint256, reserve: uint256) -> (uint256, uint256):
+def _draw(amount: uint256, reserve: uint256) -> uint256:
     """
-    @notice Take up to `amount` from what is there, in the order of M10. The reserve is all there is; layers behind it
-            belong here, after it, and nowhere else.
-    @return What was found, and the reserve after it.
+    @notice Take up to `amount` from what there is, in the order of M10: the reserve, which is all there is. Layers
+            belong here, behind it, and nowhere else.
+    @return What was found.
     """
-    paid: uint256 = min(amount, reserve)
-    return paid, reserve - paid
-
-
-@internal
-def _record(venue: address, market_id: uint256, amount: uint256):
-    """
-    @notice Record bad debt of a market (M14).
-    """
-    market: uint256 = self._market(venue, market_id)
-    self._check_amount(amount)
-    bad_debt: uint256 = self._bad_debt(venue, market_id, market) + amount
-    terms: uint256 = self.terms
-    total: uint256 = fund_words._total_bad_debt(terms) + amount
-    self.terms = fund_words._with_total_bad_debt(terms, total)
-    self.bad_debts[venue][market_id] = bad_debt
-    self.markets[venue][market_id] = fund_words._with_bad_debt(market, True)
-    log IInsuranceFund.BadDebtRecorded(
-        venue=venue,
-        market_id=market_id,
-        amount=amount,
-        bad_debt=bad_debt,
-        total_bad_debt=total,
-    )
-
-
-@internal
-@pure
-def _check_amount(amount: uint256):
-    assert amount > 0, "fund: zero amount"
-    assert amount <= fund_words.MAX_AMOUNT, "fund: amount too large"
-
-
-@internal
-def _repay_reported(venue: address, market_id: uint256, amount: uint256):
-    """
-    @notice Strike off bad debt that somebody repaid to the venue (M14).
-    """
-    market: uint256 = self._market(venue, market_id)
-    self._check_amount(amount)
-    bad_debt: uint256 = self._bad_debt(venue, market_id, market)
-    assert amount <= bad_debt, "fund: above bad debt"
-    new_market: uint256 = 0
-    new_terms: uint256 = 0
-    new_market, new_terms = self._repay(
-        venue, market_id, market, bad_debt, amount, self.terms
-    )
-    self.markets[venue][market_id] = new_market
-    self.terms = new_terms
+    return min(amount, reserve)
 
 
 @internal
@@ -484,142 +426,10 @@ def _withdraw(amount: uint256, pot: uint256) -> uint256:
     @return The reserve after it.
     """
     self._check_running(pot)
-    assert amount > 0, "fund: zero amount"
+    fund_words._check_positive(amount)
     reserve: uint256 = fund_words._reserve(pot)
     excess: uint256 = limits._left(reserve, self._ceiling(self.terms))
     assert excess > 0, "fund: below threshold"
     assert amount <= excess, "fund: above excess"
-    self.pot = fund_words._with_reserve(pot, reserve - amount)
+    self.pot = fund_words._with_less(pot, amount)
     return reserve - amount
-
-
-# -------------------------------------------------------------- parameters
-
-@internal
-def _register(venue: address, market_id: uint256, is_perp: bool):
-    """
-    @notice A new market with a maximum of 0 (M12).
-    """
-    self._put(venue, market_id, fund_words._market(is_perp))
-    log IInsuranceFund.MarketRegistered(
-        venue=venue, market_id=market_id, is_perp=is_perp
-    )
-
-
-@internal
-def _move(venue: address, market_id: uint256, new_venue: address):
-    """
-    @notice A market with all that is kept of it goes to another venue.
-    """
-    market: uint256 = self._market(venue, market_id)
-    self._put(new_venue, market_id, market)
-    self.markets[venue][market_id] = 0
-    self.bad_debts[new_venue][market_id] = self.bad_debts[venue][market_id]
-    self.bad_debts[venue][market_id] = 0
-    log IInsuranceFund.VenueReplaced(
-        venue=venue, market_id=market_id, new_venue=new_venue
-    )
-
-
-@internal
-def _put(venue: address, market_id: uint256, market: uint256):
-    assert venue.is_contract, "fund: venue without code"
-    assert self.markets[venue][market_id] == 0, "fund: market registered"
-    self.markets[venue][market_id] = market
-
-
-@internal
-def _release(venue: address, market_id: uint256):
-    """
-    @notice Forget a market that owes nothing (T41).
-    """
-    market: uint256 = self._market(venue, market_id)
-    assert not fund_words._has_bad_debt(market), "fund: market has bad debt"
-    self.markets[venue][market_id] = 0
-    log IInsuranceFund.MarketReleased(venue=venue, market_id=market_id)
-
-
-@internal
-def _set_max_insurance(
-    venue: address, market_id: uint256, max_insurance: uint256
-) -> bool:
-    """
-    @return Whether more can be drawn now.
-    """
-    market: uint256 = self._market(venue, market_id)
-    assert max_insurance <= fund_words.MAX_AMOUNT, "fund: amount too large"
-    old: uint256 = fund_words._max_insurance(market)
-    self.markets[venue][market_id] = fund_words._with_limits(
-        market, max_insurance, fund_words._used(market)
-    )
-    log IInsuranceFund.MaxInsuranceSet(
-        venue=venue, market_id=market_id, old=old, new=max_insurance
-    )
-    return max_insurance > old
-
-
-@internal
-def _set_threshold(threshold: uint256) -> bool:
-    """
-    @return Whether more can be drawn now.
-    """
-    assert threshold > 0, "fund: zero threshold"
-    assert threshold <= fund_words.MAX_AMOUNT, "fund: amount too large"
-    terms: uint256 = self.terms
-    old: uint256 = fund_words._threshold(terms)
-    self.terms = fund_words._terms(
-        threshold,
-        fund_words._total_bad_debt(terms),
-        fund_words._liquidator_bps(terms),
-        fund_words._fund_bps(terms),
-    )
-    log IInsuranceFund.ThresholdSet(old=old, new=threshold)
-    return threshold < old
-
-
-@internal
-def _set_split(liquidator_bps: uint256, fund_bps: uint256):
-    assert liquidator_bps <= MAX_LIQUIDATOR_BPS, "fund: split out of bounds"
-    assert fund_bps <= MAX_FUND_BPS, "fund: split out of bounds"
-    terms: uint256 = self.terms
-    self.terms = fund_words._terms(
-        fund_words._threshold(terms),
-        fund_words._total_bad_debt(terms),
-        liquidator_bps,
-        fund_bps,
-    )
-    log IInsuranceFund.SplitSet(
-        old_liquidator_bps=fund_words._liquidator_bps(terms),
-        old_fund_bps=fund_words._fund_bps(terms),
-        liquidator_bps=liquidator_bps,
-        fund_bps=fund_bps,
-    )
-
-
-@internal
-def _set_window(cap: uint256, length: uint256) -> bool:
-    """
-    @notice Set cap and length; the level of the last payment stays and decays by the new ones.
-    @return Whether more can be drawn now. While there is no cap, any bound lets less be drawn.
-    """
-    assert cap <= fund_words.MAX_AMOUNT, "fund: amount too large"
-    assert length >= MIN_WINDOW, "fund: window out of bounds"
-    assert length <= MAX_WINDOW, "fund: window out of bounds"
-    window: uint256 = self.window
-    old_cap: uint256 = fund_words._cap(window)
-    old_length: uint256 = self.window_length
-    self.window = fund_words._window(
-        cap, fund_words._spent(window), fund_words._last(window)
-    )
-    self.window_length = length
-    log IInsuranceFund.WindowSet(
-        old_cap=old_cap, old_length=old_length, cap=cap, length=length
-    )
-    return old_cap > 0 and (cap == 0 or cap > old_cap or length < old_length)
-
-
-@internal
-def _set_resume_at(pot: uint256, resume_at: uint256):
-    self.pot = fund_words._pot(
-        fund_words._reserve(pot), fund_words._contributions(pot), resume_at
-    )

@@ -37,12 +37,10 @@ def _split_floor(
     @param ceiling Threshold and total bad debt, before this split.
     """
     liquidator: uint256 = collateral * liquidator_bps // BPS
-    repaid: uint256 = 0
-    booked: uint256 = 0
-    repaid, booked = self._divide(
-        collateral * fund_bps // BPS, bad_debt, ceiling, reserve
-    )
-    fund: uint256 = repaid + booked
+    slice_: uint256 = collateral * fund_bps // BPS
+    repaid: uint256 = min(slice_, bad_debt)
+    room: uint256 = limits._left(ceiling - repaid, reserve)
+    fund: uint256 = repaid + min(slice_ - repaid, room)
     return IInsuranceFund.Split(
         liquidator=liquidator,
         fund=fund,
