@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_utils import function_abi_to_4byte_selector
 
 from kana_insurance.access import ACCESS, ANYONE, ROLES
