@@ -299,7 +299,7 @@ def pause_payouts(duration: uint256):
     """
     self._check_guardian(False)
     pot: uint256 = ledger._open_pot()
-    fund_words._check_positive(duration)
+    assert duration > 0, "fund: zero duration"
     assert pause._fits(duration), "fund: pause too long"
     last: uint256 = fund_words._resume_at(pot)
     assert pause._is_rested(last), "fund: paused too recently"
