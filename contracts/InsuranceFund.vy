@@ -329,9 +329,7 @@ def finish_setup():
     @notice Open the fund for money and end the deployer's power, once (M9).
     """
     pot: uint256 = ledger.pot
-    assert (
-        fund_words._resume_at(pot) == fund_words.NOT_OPEN
-    ), "fund: setup finished"
+    assert pot >= fund_words.CLOSED_POT, "fund: setup finished"
     assert roles._has(roles.DEPLOYER_ROLE, msg.sender), "fund: not deployer"
     roles._end_setup()
     ledger.pot = fund_words._with_resume_at(pot, 0)

@@ -28,7 +28,7 @@ def setup_finished() -> bool:
     """
     @notice Whether the fund takes money and the deployer's power has ended (M9).
     """
-    return fund_words._resume_at(ledger.pot) != fund_words.NOT_OPEN
+    return ledger.pot < fund_words.CLOSED_POT
 
 
 @view

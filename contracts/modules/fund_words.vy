@@ -23,6 +23,8 @@ MAX_AMOUNT: constant(uint256) = 2**112 - 1
 # Instead of the time at which payouts resume: the setup isn't finished. It sits with the reserve, so that knowing it
 # costs no operation a read.
 NOT_OPEN: constant(uint256) = 2**32 - 1
+# A pot says so when it is at least this.
+CLOSED_POT: constant(uint256) = NOT_OPEN << 224
 
 # Set in every registered market, so that its word is never 0.
 REGISTERED: constant(uint256) = 1 << 224
@@ -158,10 +160,14 @@ def _market(is_perp: bool) -> uint256:
 
 @internal
 @pure
-def _with_limits(
-    market: uint256, max_insurance: uint256, used: uint256
-) -> uint256:
-    return ((market >> 224) << 224) | (used << 112) | max_insurance
+def _with_max_insurance(market: uint256, max_insurance: uint256) -> uint256:
+    return ((market >> 112) << 112) | max_insurance
+
+
+@internal
+@pure
+def _with_used(market: uint256, used: uint256) -> uint256:
+    return (market & ~(MAX_AMOUNT << 112)) | (used << 112)
 
 
 @internal

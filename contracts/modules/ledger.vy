@@ -42,9 +42,7 @@ def _open_pot() -> uint256:
     @notice The pot, once the fund takes money.
     """
     pot: uint256 = self.pot
-    assert (
-        fund_words._resume_at(pot) != fund_words.NOT_OPEN
-    ), "fund: setup not finished"
+    assert pot < fund_words.CLOSED_POT, "fund: setup not finished"
     return pot
 
 
@@ -77,9 +75,8 @@ def _check_running(pot: uint256):
     """
     @notice Payouts aren't paused (M37).
     """
-    assert not pause._is_paused(
-        fund_words._resume_at(pot)
-    ), "fund: payouts paused"
+    resume_at: uint256 = fund_words._resume_at(pot)
+    assert not pause._is_paused(resume_at), "fund: payouts paused"
 
 
 @internal
@@ -147,19 +144,6 @@ def _window_level_ceil(window: uint256) -> uint256:
 
 
 @internal
-@pure
-def _market_limit(market: uint256) -> uint256:
-    """
-    @notice What its maximum lets a market cost yet (M11); a lending pool has none (M15).
-    """
-    if not fund_words._is_perp(market):
-        return fund_words.MAX_AMOUNT
-    return limits._left(
-        fund_words._max_insurance(market), fund_words._used(market)
-    )
-
-
-@internal
 @view
 def _coverage(venue: address, market_id: uint256) -> uint256:
     """
@@ -169,9 +153,14 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
     pot: uint256 = self.pot
     if market == 0 or pause._is_paused(fund_words._resume_at(pot)):
         return 0
-    limit: uint256 = self._market_limit(market)
-    left: uint256 = self._window_left(self.window)
-    return min(min(limit, left), fund_words._reserve(pot))
+    covered: uint256 = min(
+        fund_words._reserve(pot), self._window_left(self.window)
+    )
+    if fund_words._is_perp(market):
+        maximum: uint256 = fund_words._max_insurance(market)
+        used: uint256 = fund_words._used(market)
+        covered = min(covered, limits._left(maximum, used))
+    return covered
 
 
 # ------------------------------------------------------------------- inflow
@@ -283,10 +272,8 @@ def _credit(
         new_market = self._repay(venue, market_id, market, bad_debt, repaid)
     used: uint256 = fund_words._used(market)
     if used > 0:
-        new_market = fund_words._with_limits(
-            new_market,
-            fund_words._max_insurance(market),
-            limits._left(used, booked),
+        new_market = fund_words._with_used(
+            new_market, limits._left(used, booked)
         )
     if new_market != market:
         self.markets[venue][market_id] = new_market
@@ -367,7 +354,8 @@ def _cover(
 ) -> uint256:
     """
     @notice Book the payment of a shortfall as far as limits and means reach (M11).
-    @dev covered = min(S, max(max_insurance - used, 0), window left, what can be paid)
+    @dev covered = min(S, max(max_insurance - used, 0), window left, what can be paid), without the maximum for a
+         lending pool (M15)
     @return The amount paid.
     """
     market: uint256 = self._market(venue, market_id)
@@ -375,7 +363,12 @@ def _cover(
     if shortfall == 0:
         return 0
     fund_words._check_width(shortfall)
-    allowed: uint256 = min(shortfall, self._market_limit(market))
+    allowed: uint256 = shortfall
+    used: uint256 = fund_words._used(market)
+    is_perp: bool = fund_words._is_perp(market)
+    if is_perp:
+        maximum: uint256 = fund_words._max_insurance(market)
+        allowed = min(shortfall, limits._left(maximum, used))
     window: uint256 = self.window
     cap: uint256 = fund_words._cap(window)
     level: uint256 = 0
@@ -385,16 +378,13 @@ def _cover(
 
     reserve: uint256 = fund_words._reserve(pot)
     paid: uint256 = self._draw(allowed, reserve)
-    used: uint256 = fund_words._used(market)
     if paid > 0:
         from_reserve: uint256 = min(paid, reserve)
         reserve -= from_reserve
         self.pot = fund_words._with_less(pot, from_reserve)
-        if fund_words._is_perp(market):
+        if is_perp:
             used += paid
-            self.markets[venue][market_id] = fund_words._with_limits(
-                market, fund_words._max_insurance(market), used
-            )
+            self.markets[venue][market_id] = fund_words._with_used(market, used)
         if cap > 0:
             self.window = fund_words._window(cap, level + paid, block.timestamp)
     log IInsuranceFund.ShortfallCovered(

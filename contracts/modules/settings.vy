@@ -81,8 +81,8 @@ def _set_max_insurance(
     market: uint256 = ledger._market(venue, market_id)
     fund_words._check_width(max_insurance)
     old: uint256 = fund_words._max_insurance(market)
-    ledger.markets[venue][market_id] = fund_words._with_limits(
-        market, max_insurance, fund_words._used(market)
+    ledger.markets[venue][market_id] = fund_words._with_max_insurance(
+        market, max_insurance
     )
     log IInsuranceFund.MaxInsuranceSet(
         venue=venue, market_id=market_id, old=old, new=max_insurance
