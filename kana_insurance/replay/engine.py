@@ -153,7 +153,8 @@ class Replay:
         self._dealer = Trader("keeper", accounts.keeper, 1, settings.keeper_capital)
         self.totals = Totals()
         self.samples: list[Sample] = []
-        self.deposited = 0
+        #: By how much the reserve ever stood above threshold and bad debt after a bar, base units.
+        self.overfull = 0
 
     # ------------------------------------------------------------------ the course of things
 
@@ -177,7 +178,6 @@ class Replay:
     def _deposit(self, trader: Trader) -> None:
         self.world.must("deposit", self.relayer, trader.capital, trader.account)
         trader.deposited += trader.capital
-        self.deposited += trader.capital
 
     def bars(self) -> Iterator[int]:
         """Play the bars; yields after each the time of its block, when :meth:`World.take_calls` has its calls."""
@@ -239,14 +239,16 @@ class Replay:
 
     def _count(self, number: int) -> None:
         """Add what the bar's events say to the totals, and forget them."""
+        fund = self.world.fund
+        self.overfull = max(self.overfull, fund.reserve - fund.threshold - fund.total_bad_debt)
         hour = self.totals.by_hour.setdefault(number // 60, Counter())
         for event in self.world.venue.log:
             self._count_event(event.name, event.fields, hour)
-        for event in self.world.fund.log:
+        for event in fund.log:
             if event.name == "FeesSettled":
                 self.totals.fees_to_fund += event.fields["booked"] + event.fields["repaid"]
                 self.totals.fees_forwarded += event.fields["forwarded"]
-        for part in (self.world.venue, self.world.fund, self.world.registry):
+        for part in (self.world.venue, fund, self.world.registry):
             part.log.clear()
 
     def _count_event(self, name: str, fields: dict[str, Any], hour: Counter[str]) -> None:
@@ -296,4 +298,3 @@ class Replay:
                 thief=self.thief.worth(world) - self.settings.thief_capital,
             )
         )
-

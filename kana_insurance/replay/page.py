@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matplotlib.dates import ConciseDateFormatter, AutoDateLocator
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from kana_insurance.amounts import WAD_DECIMALS, format_amount
@@ -17,7 +17,7 @@ from kana_insurance.replay.prices import FEED_DECIMALS
 from kana_insurance.report import COLOURS, Page, axis_in_tokens, chart, legend_above, tokens
 
 
-def _times(samples: Sequence[Sample]) -> list[datetime]:
+def _times(samples: Sequence[Sample]) -> list[Any]:
     return [datetime.fromtimestamp(sample.time, UTC) for sample in samples]
 
 
@@ -70,9 +70,7 @@ def _draw_reserve(outcome: Outcome, figure: Figure) -> None:
     reserve = _units([s.reserve for s in samples])
     axes.fill_between(times, reserve, color=COLOURS["reserve"], alpha=0.12, linewidth=0)
     axes.plot(times, reserve, color=COLOURS["reserve"], label="reserve")
-    axes.plot(
-        times, _units([s.target for s in samples]), color=COLOURS["threshold"], linestyle="--", label="threshold"
-    )
+    axes.plot(times, _units([s.target for s in samples]), color=COLOURS["threshold"], linestyle="--", label="threshold")
     axes.plot(times, _units([s.limit_left for s in samples]), color=COLOURS["liquidator"], label="limit left")
     axes.set_ylim(bottom=0)
     axes.set_ylabel("U")
@@ -107,7 +105,7 @@ def _draw_split(outcome: Outcome, figure: Figure) -> None:
         start = 0
         for name, value in parts:
             axes.barh(line, value / UNIT, left=start / UNIT, height=0.55, color=COLOURS[colours[name]])
-            if value / widest > 0.06:
+            if value / widest > 0.12:
                 middle = (start + value / 2) / UNIT
                 axes.text(middle, line, f"{name}\n{tokens(value, 6, 0)}", ha="center", va="center", color="white")
             start += value
@@ -252,8 +250,10 @@ def build(outcome: Outcome) -> Page:
     page.checks([(check.name + (f" ({check.detail})" if check.detail else ""), check.good) for check in outcome.checks])
     page.table(
         ["where the tokens are at the end", ">U"],
-        [*((holder, tokens(value)) for holder, value in outcome.tokens.items()),
-         ("minted", tokens(sum(outcome.tokens.values())))],
+        [
+            *((holder, tokens(value)) for holder, value in outcome.tokens.items()),
+            ("minted", tokens(sum(outcome.tokens.values()))),
+        ],
         total=True,
     )
     return page
@@ -266,8 +266,8 @@ def _thief_part(page: Page, outcome: Outcome) -> None:
         page.text("No bar moved by more than his margin: he never came.")
         return
     page.text(
-        "Two keys, one mind, and he knows the next bar. Before a move larger than his margin he opens both sides against "
-        "himself at full leverage; the losing key goes bankrupt, the winning key takes it over first in the block, and "
+        "Two keys, one mind, and he knows the next bar. Before a move larger than his margin he opens both sides "
+        "against himself at full leverage; the losing key goes bankrupt, the winning key takes it over first in the block, and "
         "he withdraws all he can. The fund pays for his losing key no more than the limit that is left; beyond "
         "it the other positions of that market bear the gap, and nobody else."
     )
