@@ -17,9 +17,23 @@ def _uses_ape(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the fixtures of ``kana_insurance.testing`` known to runs on a chain."""
-    if _uses_ape(config) and any((ROOT / "kana_insurance").glob("testing*")):
+    """Make the fixtures of ``kana_insurance.testing`` known to runs on a chain, and the chain fast."""
+    if not _uses_ape(config):
+        return
+    _skip_step_records()
+    if any((ROOT / "kana_insurance").glob("testing*")):
         config.pluginmanager.import_plugin("kana_insurance.testing")
+
+
+def _skip_step_records() -> None:
+    """Start Ape's Anvil without ``--steps-tracing``: recording every step makes loops twenty times slower.
+
+    A trace that is asked for is made by replaying the transaction, with or without it.
+    """
+    from ape_foundry.provider import FoundryProvider
+
+    build = FoundryProvider.build_command
+    FoundryProvider.build_command = lambda self: [word for word in build(self) if word != "--steps-tracing"]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
