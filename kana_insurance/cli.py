@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,12 @@ class KanaCommand(ConnectedProviderCommand):
             logger.set_level(LogLevel.WARNING)
         with told():
             return super().invoke(ctx)
+
+    def _invoke(self, ctx: click.Context, provider: Any = None) -> Any:
+        from kana_insurance.backends.ape import probed
+
+        with probed(provider) if provider is not None else nullcontext():
+            return super()._invoke(ctx, provider)
 
 
 # --------------------------------------------------------------------- options
@@ -277,7 +283,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     parts = {**system.record.addresses, **{f"feed of {m.name}": m.feed for m in system.record.markets}}
     result = {
         "network": name,
-        "chain_id": Figure(system.record.chain_id),
+        "chain_id": str(system.record.chain_id),
         "record": str(path or "not written"),
         "addresses": parts,
         "roles": {role: ", ".join(holders) for role, holders in config.holders().items()},
@@ -343,13 +349,18 @@ def show(result: Any, *, title: str, as_json: bool = False, raw: bool = False) -
 
 
 def _width(result: Any, raw: bool) -> int | None:
-    """Wide enough for the widest row where the output is no terminal, so that nothing is cut."""
+    """Wide enough for the widest table where the output is no terminal, so that nothing is cut."""
     if Console().is_terminal:
         return None
-    rows = [result] if isinstance(result, dict) else result
-    for part in list(rows):
-        rows = [*rows, *(row for value in part.values() if isinstance(value, list) for row in value)]
-    return max([100, *(sum(max(len(_text(v, raw)), len(k)) + 3 for k, v in row.items()) for row in rows)])
+    lists = [result] if isinstance(result, list) else [part for part in result.values() if isinstance(part, list)]
+    widths = [100]
+    for rows in lists:
+        columns: dict[str, int] = {}
+        for row in rows:
+            for name, value in row.items():
+                columns[name] = max(columns.get(name, len(name)), len(_text(value, raw)))
+        widths.append(sum(width + 3 for width in columns.values()) + 1)
+    return max(widths)
 
 
 def _pairs(console: Console, values: dict[str, Any], title: str, raw: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kana_insurance import orders, reader
@@ -41,6 +42,11 @@ class Figure(NamedTuple):
     def plain(self, raw: bool = False) -> str:
         """For machines: whole units, or base units, without grouping."""
         return str(self.value) if raw else format_amount(self.value, self.decimals, group=False)
+
+
+def moment(timestamp: int) -> str:
+    """Unix seconds as a date and time, UTC."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class Client:
         off = int(window.cap) == 0
         result: dict[str, Any] = {
             "network": system.record.network,
-            "chain_id": Figure(system.record.chain_id),
+            "chain_id": str(system.record.chain_id),
             "fund": {
                 "address": address_of(fund),
                 "asset": address_of(system.asset),
@@ -472,8 +478,8 @@ class Client:
                 "market": Figure(market_id),
                 "trader": trader,
                 "state": "flagged",
-                "deleverage_from": Figure(flagged_at + grace),
-                "deleverage_until": Figure(flagged_at + grace + FLAG_SECONDS),
+                "deleverage_from": moment(flagged_at + grace),
+                "deleverage_until": moment(flagged_at + grace + FLAG_SECONDS),
                 "seconds_to_wait": Figure(max(wait, 0)),
             }
         size = int(house.position(market_id, trader).size)

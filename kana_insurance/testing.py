@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kana_insurance.backends import Reverted, decode_reason, revert_reason
+from kana_insurance.backends import revert_reason
 from kana_insurance.deployment import System
 from kana_insurance.kit import COIN, DAY, Actors, Kit, SignedOrder, U, deploy_kit, deploy_standalone
 
@@ -90,43 +90,16 @@ def reverts_with(reason: str) -> Iterator[None]:
 
 @contextmanager
 def _probed() -> Iterator[None]:
-    """Try Ape's transactions and calls by plain ``eth_call`` before, where Ape is connected."""
+    """Try Ape's transactions before they are sent, where Ape is connected."""
     ape = sys.modules.get("ape")
     provider = ape.networks.active_provider if ape is not None else None
     if provider is None or not hasattr(provider, "web3"):
         yield
         return
-    kind = type(provider)
-    send, call = kind.send_transaction, kind.send_call
+    from kana_insurance.backends.ape import probed
 
-    def ask(self: Any, txn: Any, block: str) -> str:
-        params = {"from": txn.sender, "to": txn.receiver or None, "data": "0x" + bytes(txn.data).hex()}
-        params = {key: value for key, value in params.items() if value is not None}
-        answer = self.web3.provider.make_request("eth_call", [params, block])
-        if "error" in answer:
-            data = answer["error"].get("data")
-            raw = bytes.fromhex(data[2:]) if isinstance(data, str) else b""
-            raise Reverted(decode_reason(raw))
-        return str(answer["result"])
-
-    def probed_send(self: Any, txn: Any, *args: Any, **kwargs: Any) -> Any:
-        ask(self, txn, "pending")
-        return send(self, txn, *args, **kwargs)
-
-    def probed_call(self: Any, txn: Any, *args: Any, **kwargs: Any) -> Any:
-        ask(self, txn, "latest")
-        return call(self, txn, *args, **kwargs)
-
-    own = {name: kind.__dict__.get(name) for name in ("send_transaction", "send_call")}
-    kind.send_transaction, kind.send_call = probed_send, probed_call
-    try:
+    with probed(provider):
         yield
-    finally:
-        for name, value in own.items():
-            if value is None:
-                delattr(kind, name)
-            else:
-                setattr(kind, name, value)
 
 
 def logs(receipt: Any, contract: Any) -> list[tuple[str, dict[str, Any]]]:
