@@ -201,23 +201,28 @@ class Stage:
             apply()
         return receipt
 
-    def call(self, sender: Any, name: str, *args: Any, gas: int = GAS) -> Receipt:
-        """A call of the house, on the chain and in the model; the receipt."""
+    def call(self, sender: Any, name: str, *args: Any, gas: int = GAS, at: int = 0) -> Receipt:
+        """A call of the house, on the chain and in the model, now or in a block of another time; the receipt."""
+        if at:
+            self.node.rpc("evm_setNextBlockTimestamp", at)
         receipt = getattr(self.house, name)(*args, sender=sender, gas=gas)
         return self._mirrored(receipt, name, address_of(sender), *args)
 
-    def refuse(self, reason: str, sender: Any, name: str, *args: Any) -> None:
-        """A call of the house that chain and model must refuse with these words."""
+    def refuse(self, reason: str, sender: Any, name: str, *args: Any, at: int = 0) -> None:
+        """A call of the house that chain and model must refuse with these words, now or in a block of another time."""
+        if at:
+            self.node.rpc("evm_setNextBlockTimestamp", at)
         self._chain_refuses(reason, lambda: getattr(self.house, name).call(*args, sender=sender))
-        self._model_refuses(reason, name, address_of(sender), *args)
+        self._model_refuses(reason, name, address_of(sender), *args, at=at)
 
     def _chain_refuses(self, reason: str, call: Callable[[], Any]) -> None:
         with pytest.raises(Reverted) as caught:
             call()
         assert caught.value.reason == reason
 
-    def _model_refuses(self, reason: str, name: str, *args: Any) -> None:
+    def _model_refuses(self, reason: str, name: str, *args: Any, at: int = 0) -> None:
         self._tick()
+        self.clock.now = at or self.clock.now
         with pytest.raises(Refused) as caught:
             getattr(self.model, name)(*args)
         assert caught.value.reason == reason
