@@ -80,3 +80,10 @@ def permit(kit: Kit, owner: Any, amount: int, deadline: int) -> tuple[int, bytes
         deadline,
     )
     return split_signature(sign_typed(data, owner))
+
+
+def next_block_at(timestamp: int) -> None:
+    """Put the next block, and calls in it, at exactly this time, Unix seconds."""
+    from ape import chain
+
+    chain.pending_timestamp = timestamp
