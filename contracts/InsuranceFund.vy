@@ -188,7 +188,11 @@ def settle_liquidation(
     """
     pot: uint256 = ledger._open_pot()
     parts: IInsuranceFund.Split = ledger._settle(
-        msg.sender, market_id, collateral, pot
+        msg.sender,
+        market_id,
+        collateral,
+        pot & fund_words.MAX_AMOUNT,
+        ledger.terms,
     )
     booked: uint256 = parts.fund - parts.repaid
     if booked > 0:
@@ -205,18 +209,25 @@ def settle_liquidations(
     @notice What single settlements in that order give, with one pull (M4).
     """
     pot: uint256 = ledger._open_pot()
-    booked: uint256 = 0
+    terms: uint256 = ledger.terms
+    before: uint256 = fund_words._reserve(pot)
+    reserve: uint256 = before
     splits: DynArray[IInsuranceFund.Split, MAX_BATCH] = []
     for settlement: IInsuranceFund.Settlement in settlements:
         parts: IInsuranceFund.Split = ledger._settle(
-            msg.sender, settlement.market_id, settlement.collateral, pot
+            msg.sender,
+            settlement.market_id,
+            settlement.collateral,
+            reserve,
+            terms,
         )
-        pot = fund_words._with_more(pot, parts.fund - parts.repaid)
-        booked += parts.fund - parts.repaid
+        reserve += parts.fund - parts.repaid
+        if parts.repaid > 0:
+            terms = ledger.terms
         splits.append(parts)
-    if booked > 0:
-        ledger.pot = pot
-        self._pull(self, booked)
+    if reserve > before:
+        ledger.pot = fund_words._with_more(pot, reserve - before)
+        self._pull(self, reserve - before)
     return splits
 
 

@@ -15,6 +15,7 @@ from contracts.modules import ledger
 from contracts.modules import limits
 from contracts.modules import notices
 from contracts.modules import pause
+from contracts.modules import split
 
 uses: ledger
 uses: notices
@@ -110,7 +111,7 @@ def split_bps() -> (uint256, uint256):
     @notice The liquidator's and the fund's share of a liquidation (M1).
     """
     terms: uint256 = ledger.terms
-    return fund_words._liquidator_bps(terms), ledger._fund_bps(terms)
+    return fund_words._liquidator_bps(terms), fund_words._fund_bps(terms)
 
 
 @view
@@ -191,7 +192,9 @@ def preview_split(
     word: uint256 = 0
     owed: uint256 = 0
     word, owed = ledger._account(venue, market_id)
-    return ledger._split(collateral, owed, fund_words._reserve(ledger.pot))
+    fund_words._check_width(collateral)
+    reserve: uint256 = fund_words._reserve(ledger.pot)
+    return split._split_floor(collateral, ledger.terms, owed, reserve)
 
 
 @view

@@ -30,6 +30,8 @@ CLOSED_POT: constant(uint256) = NOT_OPEN << 224
 REGISTERED: constant(uint256) = 1 << 224
 PERP: constant(uint256) = 1 << 225
 BAD_DEBT: constant(uint256) = 1 << 226
+# Use and the bit of bad debt.
+QUIET_MASK: constant(uint256) = (MAX_AMOUNT << 112) | BAD_DEBT
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_224: constant(uint256) = 2**224 - 1
 
@@ -61,8 +63,10 @@ def _with_more(pot: uint256, amount: uint256) -> uint256:
     """
     @notice The reserve gains `amount`.
     """
-    self._check_width((pot & MAX_AMOUNT) + amount)
-    return pot + amount
+    more: uint256 = pot + amount
+    # Beyond 112 bits the sum would carry into the next field.
+    assert more >> 112 == pot >> 112, "fund: amount too large"
+    return more
 
 
 @internal

@@ -64,9 +64,15 @@ def _account(venue: address, market_id: uint256) -> (uint256, uint256):
     @notice The word of a registered market, and its bad debt.
     """
     market: uint256 = self._market(venue, market_id)
+    return market, self._bad_debt(venue, market_id, market)
+
+
+@internal
+@view
+def _bad_debt(venue: address, market_id: uint256, market: uint256) -> uint256:
     if not fund_words._has_bad_debt(market):
-        return market, 0
-    return market, self.bad_debts[venue][market_id]
+        return 0
+    return self.bad_debts[venue][market_id]
 
 
 @internal
@@ -86,35 +92,6 @@ def _ceiling(terms: uint256) -> uint256:
     @notice What the reserve is kept at: threshold and bad debt. Below it lies the room (M1), above it the excess (M8).
     """
     return fund_words._threshold(terms) + fund_words._total_bad_debt(terms)
-
-
-@internal
-@pure
-def _fund_bps(terms: uint256) -> uint256:
-    """
-    @notice The fund's share of a liquidation now (M35: the one place where it could move with the coverage).
-    """
-    return fund_words._fund_bps(terms)
-
-
-@internal
-@view
-def _split(
-    collateral: uint256, bad_debt: uint256, reserve: uint256
-) -> IInsuranceFund.Split:
-    """
-    @notice How `collateral` of a market that owes `bad_debt` divides now (M1).
-    """
-    fund_words._check_width(collateral)
-    terms: uint256 = self.terms
-    return split._split_floor(
-        collateral,
-        fund_words._liquidator_bps(terms),
-        self._fund_bps(terms),
-        bad_debt,
-        self._ceiling(terms),
-        reserve,
-    )
 
 
 @internal
@@ -192,22 +169,30 @@ def _contribute(contributor: address, amount: uint256):
 
 @internal
 def _settle(
-    venue: address, market_id: uint256, collateral: uint256, pot: uint256
+    venue: address,
+    market_id: uint256,
+    collateral: uint256,
+    reserve: uint256,
+    terms: uint256,
 ) -> IInsuranceFund.Split:
     """
     @notice Split what a liquidation left (M1), and book it all but for the reserve's gain `fund - repaid`, which the
             caller adds to the pot.
     """
-    market: uint256 = 0
-    bad_debt: uint256 = 0
-    market, bad_debt = self._account(venue, market_id)
+    market: uint256 = self._market(venue, market_id)
     if collateral == 0:
         return empty(IInsuranceFund.Split)
-    reserve: uint256 = fund_words._reserve(pot)
-    parts: IInsuranceFund.Split = self._split(collateral, bad_debt, reserve)
-    booked: uint256 = parts.fund - parts.repaid
+    fund_words._check_width(collateral)
     # Most markets have cost nothing and owe nothing: then their word stays as it is.
-    if parts.repaid > 0 or fund_words._used(market) > 0:
+    is_quiet: bool = market & fund_words.QUIET_MASK == 0
+    bad_debt: uint256 = 0
+    if not is_quiet:
+        bad_debt = self._bad_debt(venue, market_id, market)
+    parts: IInsuranceFund.Split = split._split_floor(
+        collateral, terms, bad_debt, reserve
+    )
+    booked: uint256 = parts.fund - parts.repaid
+    if not is_quiet:
         self._credit(venue, market_id, market, bad_debt, parts.repaid, booked)
     log IInsuranceFund.LiquidationSettled(
         venue=venue,
