@@ -9,7 +9,7 @@ from typing import Any
 from ape import chain
 from eth_utils import keccak
 
-from kana_insurance.backends import address_of
+from kana_insurance.backends import address_of, decode_reason
 from kana_insurance.testing import DAY, Kit, U, logs
 
 ZERO = "0x" + "00" * 20
@@ -20,6 +20,8 @@ MAX_WORD = 2**256 - 1
 NOT_OPEN = 2**32 - 1
 THRESHOLD = 1_000_000 * U
 LIMIT = 50_000 * U
+#: In arguments of a test's table: the venue and the asset, which have no address yet.
+VENUE, ASSET = "venue", "asset"
 #: Perpetual markets of the venue, and its lending market.
 PERP, OTHER, LENDING = 0, 1, 2
 
@@ -85,6 +87,11 @@ class Desk:
         """The fund's events of a receipt."""
         return logs(receipt, self.fund)
 
+    def named(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Arguments of a table with the addresses filled in."""
+        addresses = {VENUE: address_of(self.venue), ASSET: address_of(self.asset)}
+        return tuple(addresses[value] if isinstance(value, str) else value for value in arguments)
+
     def fill(self, amount: int) -> None:
         """Bring the reserve to `amount` by a contribution of the keeper."""
         self.kit.contribute(self.actors.keeper, amount - self.fund.reserve())
@@ -116,3 +123,30 @@ class Desk:
         self.announce(function, *args)
         self.kit.travel(2 * DAY)
         return getattr(self.fund, function)(*args, sender=self.governance)
+
+    def snapshot(self) -> str:
+        """A point to come back to by `restore`."""
+        return str(chain.provider.web3.provider.make_request("evm_snapshot", [])["result"])
+
+    def restore(self, snapshot: str) -> None:
+        """Back to a point; only once."""
+        assert chain.provider.web3.provider.make_request("evm_revert", [snapshot])["result"]
+
+    def sends_ether(self, data: bytes) -> str | None:
+        """What a call with one wei returns; None when it reverts."""
+        call = {
+            "from": self.actors.outsider.address,
+            "to": address_of(self.fund),
+            "value": "0x1",
+            "data": "0x" + data.hex(),
+        }
+        return chain.provider.web3.provider.make_request("eth_call", [call, "latest"]).get("result")
+
+    def reason_at(self, moment: int, caller: Any, data: bytes) -> str | None:
+        """Why the fund would refuse a call in a block at `moment`; None when it wouldn't."""
+        call = {"from": address_of(caller), "to": address_of(self.fund), "data": "0x" + data.hex()}
+        overrides = {"time": hex(moment)}
+        answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest", {}, overrides])
+        if "error" not in answer:
+            return None
+        return decode_reason(bytes.fromhex(answer["error"]["data"][2:]))

@@ -33,9 +33,7 @@ def permit(desk: Desk, owner: Any, amount: int, deadline: int = FOREVER) -> tupl
 def test_contribute__first__books_and_pulls(desk: Desk) -> None:
     contributor = desk.actors.contributor
     desk.kit.provide(contributor, desk.fund, 70 * U)
-    with desk.changes(
-        reserve=70 * U, contributions=70 * U, by_contributor=70 * U, tokens=70 * U, contributor=-70 * U
-    ):
+    with desk.changes(reserve=70 * U, contributions=70 * U, by_contributor=70 * U, tokens=70 * U, contributor=-70 * U):
         receipt = desk.fund.contribute(70 * U, sender=contributor)
     assert desk.events(receipt) == [
         ("Contributed", {"contributor": contributor, "amount": 70 * U, "contributed": 70 * U, "reserve": 70 * U})
@@ -113,9 +111,7 @@ def test_contribute_with_permit__valid__needs_no_approval(desk: Desk) -> None:
     contributor = desk.actors.contributor
     desk.kit.mint(contributor, 40 * U)
     signature = permit(desk, contributor, 40 * U)
-    with desk.changes(
-        reserve=40 * U, contributions=40 * U, by_contributor=40 * U, tokens=40 * U, contributor=-40 * U
-    ):
+    with desk.changes(reserve=40 * U, contributions=40 * U, by_contributor=40 * U, tokens=40 * U, contributor=-40 * U):
         receipt = desk.fund.contribute_with_permit(40 * U, FOREVER, *signature, sender=contributor)
     assert [name for name, _ in desk.events(receipt)] == ["Contributed"]
     assert desk.asset.nonces(contributor) == 1
@@ -127,9 +123,7 @@ def test_contribute_with_permit__used_by_someone_else_first__still_contributes(d
     desk.kit.mint(contributor, 40 * U)
     signature = permit(desk, contributor, 40 * U)
     desk.asset.permit(contributor, desk.fund, 40 * U, FOREVER, *signature, sender=desk.actors.outsider)
-    with desk.changes(
-        reserve=40 * U, contributions=40 * U, by_contributor=40 * U, tokens=40 * U, contributor=-40 * U
-    ):
+    with desk.changes(reserve=40 * U, contributions=40 * U, by_contributor=40 * U, tokens=40 * U, contributor=-40 * U):
         desk.fund.contribute_with_permit(40 * U, FOREVER, *signature, sender=contributor)
 
 
