@@ -78,7 +78,7 @@ p { max-width: 46rem; margin: .5rem 0; }
 .lead { font-size: 1.1rem; color: var(--soft); }
 code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; background: var(--wash);
   padding: .08em .3em; border-radius: 3px; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr));
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr));
   gap: .75rem; margin: 1.4rem 0; }
 .figures div { background: var(--wash); border-radius: 8px; padding: .8rem 1rem; }
 .figures b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums; letter-spacing: -.01em; }

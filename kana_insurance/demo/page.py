@@ -14,16 +14,37 @@ from kana_insurance.report import COLOURS, Page, axis_in_tokens, chart, legend_a
 
 def _draw_reserve(stage: Stage, figure: Figure) -> None:
     axes = figure.subplots()
-    steps = [0, *(point.step for point in stage.points)]
-    reserve = [0.0, *(point.reserve / U for point in stage.points)]
-    threshold = [stage.points[0].threshold / U, *(point.threshold / U for point in stage.points)]
-    axes.fill_between(steps, reserve, step="post", color=COLOURS["reserve"], alpha=0.12, linewidth=0)
-    axes.step(steps, reserve, where="post", color=COLOURS["reserve"], label="reserve", marker="o", markersize=4)
-    axes.step(steps, threshold, where="post", color=COLOURS["threshold"], linestyle="--", label="threshold")
-    axes.set_xticks(steps[1:], [f"{number}" for number in steps[1:]])
+    places, levels = [0.0], [0]
+    for step in range(1, len(stage.steps) + 1):
+        within = [point for point in stage.points if point.step == step]
+        places += [step - 1 + (number + 1) / len(within) for number in range(len(within))]
+        levels += [point.reserve for point in within]
+    reserve = [level / U for level in levels]
+    axes.fill_between(places, reserve, step="post", color=COLOURS["reserve"], alpha=0.12, linewidth=0)
+    axes.step(places, reserve, where="post", color=COLOURS["reserve"], label="reserve")
+    axes.axhline(stage.points[-1].threshold / U, color=COLOURS["threshold"], linestyle="--", label="threshold")
+    shown = 0
+    for place, before, level in zip(places[1:], levels, levels[1:], strict=False):
+        if abs(level - before) >= 100 * U and level != shown:
+            axes.annotate(
+                f"{level / U:,.0f}",
+                (place, level / U),
+                (3, 5),
+                textcoords="offset points",
+                fontsize=9,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+            )
+            shown = level
+    names = [str(number) for number in range(1, len(stage.steps) + 1)]
+    axes.set_xticks([number - 0.5 for number in range(1, len(stage.steps) + 1)], names)
+    axes.set_xticks(range(len(stage.steps) + 1), minor=True)
+    axes.grid(visible=False, axis="x")
+    axes.grid(visible=True, axis="x", which="minor")
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(0, len(stage.steps))
     axes.set_xlabel("step of the story")
     axes.set_ylabel("U")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.12 * max(reserve))
     axis_in_tokens(axes.yaxis)
     legend_above(axes)
 
@@ -81,20 +102,17 @@ def build(stage: Stage, tale: Tale) -> Page:
         "Two perpetual markets, one fund, real contracts on a local chain. Every figure below was read from the chain "
         "and compared with the reference model, to the unit.",
     )
-    fund = stage.fund
     page.figures(
         [
-            (f"{tokens(fund.reserve, 6, 2)}", "U in the reserve at the end"),
-            (f"{tokens(fund.threshold, 6, 0)}", "U threshold"),
-            (tokens(sum(split.fund for split in tale.splits), 6, 0), "U of slices"),
-            (tokens(sum(loss.reserve for loss in tale.losses), 6, 0), "U of shortfalls paid"),
-            (tokens(sum(loss.socialised for loss in tale.losses), 6, 0), "U shared by traders"),
-            (f"{len(claims) - len(failed)} of {len(claims)}", "claims hold"),
+            (tokens(sum(split.fund for split in tale.splits), 6, 0), "U of slices to the fund"),
+            (tokens(sum(loss.reserve for loss in tale.losses), 6, 0), "U of shortfalls paid by it"),
+            (tokens(sum(loss.socialised for loss in tale.losses), 6, 0), "U shared by other traders"),
+            (f"{len(claims) - len(failed)} of {len(claims)}", "claims hold, to the unit"),
         ]
     )
     page.heading("The reserve against its threshold")
     page.chart(
-        chart(lambda figure: _draw_reserve(stage, figure), height=3.2),
+        chart(lambda figure: _draw_reserve(stage, figure), height=3.8),
         "Contributions fill the reserve (1), slices lift it exactly to its threshold (4, 5), a treasurer takes only "
         "what is above it (7), and shortfalls lower it (9 to 11). Collected fees lift it again (12).",
     )

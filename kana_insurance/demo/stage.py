@@ -87,7 +87,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Point:
-    """Reserve and threshold after a step, base units."""
+    """Reserve and threshold after an action, base units; ``step`` counts from 1."""
 
     step: int
     reserve: int
@@ -179,7 +179,7 @@ class Stage:
         if told.rows:
             columns = ["", "before", "after", "change"]
             self._print_table(columns, [[r.name, r.before, r.after, r.change] for r in told.rows])
-        self.points.append(Point(len(self.steps), int(self.kit.fund.reserve()), int(self.kit.fund.threshold())))
+        self._note_reserve()
         self._compare()
 
     def table(self, columns: list[str], rows: list[list[str]], caption: str = "") -> None:
@@ -207,6 +207,11 @@ class Stage:
         """Claim that a figure is exactly what the story says."""
         self.claim(name, found == expected, f"found {found}, expected {expected}", quiet)
 
+    def _note_reserve(self) -> None:
+        """Keep reserve and threshold for the chart."""
+        fund = self.kit.fund
+        self.points.append(Point(len(self.steps), int(fund.reserve()), int(fund.threshold())))
+
     def _compare(self) -> None:
         """Claim that chain and model are equal to the unit, after every step."""
         accounts = accounts_seen(self.kit.system)
@@ -215,10 +220,15 @@ class Stage:
             ("house", self.venue.state(), venue_state(self.kit.system, accounts)),
             ("registry", self.registry.state(), registry_state(self.kit.system)),
         )
-        for name, model, chain in pairs:
-            differing = [key for key in model if model[key] != chain.get(key)]
-            detail = "; ".join(f"{key}: model {model[key]}, chain {chain.get(key)}" for key in differing[:2])
-            self.claim(f"{name}: chain = model", model == chain, detail, quiet=True)
+        found = [
+            f"{name}.{key}: model {model[key]}, chain {chain.get(key)}"
+            for name, model, chain in pairs
+            for key in model
+            if model[key] != chain.get(key)
+        ]
+        self.claim(
+            "fund, house and registry: the chain is the model, to the unit", not found, "; ".join(found), quiet=True
+        )
 
     # ------------------------------------------------------------------ acting
 
@@ -244,6 +254,8 @@ class Stage:
             raise StoryError(f"{part}.{name} was refused on the chain: {error.reason}") from error
         self._follow(receipt)
         self._model(part, function, sender, *args)
+        if self.steps and self.fund.reserve != (self.points[-1].reserve if self.points else 0):
+            self._note_reserve()
         return receipt
 
     def refuse(self, part: str, function: str, sender: Any, *args: Any, reason: str, says: str) -> None:

@@ -19,8 +19,9 @@ from kana_insurance.replay.market import SignedFill
 from kana_insurance.replay.prices import FEED_DECIMALS, History
 from kana_insurance.replay.world import WAD_OF_FEED, Addresses, Call
 
-#: Anvil as a replay wants it: mines when told, first come first served, blocks without a bound.
-ANVIL = ("--order", "fifo", "--gas-limit", "100000000000", "--no-mining")
+#: Anvil as a replay wants it: mines when told, first come first served, blocks without a bound, and remembers as many
+#: blocks as may be unread, so that a failure can be traced.
+ANVIL = ("--order", "fifo", "--gas-limit", "100000000000", "--no-mining", "--prune-history", "64")
 #: Gas given to a call, and for each entry of a batch or name of a deleveraging.
 CALL_GAS, ENTRY_GAS = 1_000_000, 400_000
 #: Blocks whose receipts are read at once.

@@ -267,9 +267,9 @@ def _thief_part(page: Page, outcome: Outcome) -> None:
         return
     page.text(
         "Two keys, one mind, and he knows the next bar. Before a move larger than his margin he opens both sides "
-        "against himself at full leverage; the losing key goes bankrupt, the winning key takes it over first in the block, and "
-        "he withdraws all he can. The fund pays for his losing key no more than the limit that is left; beyond "
-        "it the other positions of that market bear the gap, and nobody else."
+        "against himself at full leverage; the losing key goes bankrupt, the winning key takes it over first in the "
+        "block, and he withdraws all he can. The fund pays for his losing key no more than the limit that is left; "
+        "beyond it the other positions of that market bear the gap, and nobody else."
     )
     page.figures(
         [
