@@ -5,66 +5,20 @@ The table is `kana_insurance/access.py`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_abi.abi import encode
-from eth_utils import function_abi_to_4byte_selector
 
 from kana_insurance.access import ACCESS, ANYONE, ROLES
 from kana_insurance.backends import address_of, decode_reason
 from kana_insurance.testing import Kit
+from tests.utils.plain_calls import abi_functions, call_data, is_view, signature
 
-ABI_FOLDER = Path(__file__).resolve().parents[2] / "abi"
 REFUSALS = {rule.reason for functions in ACCESS.values() for rule in functions.values() if rule.reason}
-
-
-def abi_functions() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(contract, ABI entry) of every function of every deployable contract."""
-    for path in sorted(ABI_FOLDER.glob("*.json")):
-        for entry in json.loads(path.read_text(encoding="utf-8")):
-            if entry["type"] == "function":
-                yield path.stem, entry
-
-
-def is_view(entry: dict[str, Any]) -> bool:
-    return entry["stateMutability"] in ("view", "pure")
 
 
 ACTIONS = [(contract, entry) for contract, entry in abi_functions() if not is_view(entry)]
 VIEWS = [(contract, entry) for contract, entry in abi_functions() if is_view(entry)]
-
-
-def signature(entry: dict[str, Any]) -> str:
-    return entry["name"] + "(" + ",".join(kind(parameter) for parameter in entry["inputs"]) + ")"
-
-
-def kind(parameter: dict[str, Any]) -> str:
-    """The parameter's type as ABI encoding spells it."""
-    if parameter["type"].startswith("tuple"):
-        return "(" + ",".join(kind(part) for part in parameter["components"]) + ")" + parameter["type"][5:]
-    return str(parameter["type"])
-
-
-def value(parameter: dict[str, Any], address: str) -> Any:
-    """The plainest value of a parameter: zeros, one entry in a list, an address that is nobody's."""
-    name = parameter["type"]
-    if name.endswith("]"):
-        return [value({**parameter, "type": name[: name.rindex("[")]}, address)]
-    if name == "tuple":
-        return tuple(value(part, address) for part in parameter["components"])
-    if name == "address":
-        return address
-    if name == "bool":
-        return False
-    if name == "string":
-        return ""
-    if name.startswith("bytes"):
-        return b"" if name == "bytes" else b"\x00" * int(name[5:])
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +59,7 @@ def outcome(target: str, entry: dict[str, Any], caller: str, nobody: str) -> str
     """What a call with plain arguments ends with: "" or the reason of its revert."""
     from ape import chain
 
-    types = [kind(parameter) for parameter in entry["inputs"]]
-    values = [value(parameter, nobody) for parameter in entry["inputs"]]
-    data = function_abi_to_4byte_selector(entry) + encode(types, values)
-    call = {"from": caller, "to": target, "data": "0x" + data.hex()}
+    call = {"from": caller, "to": target, "data": "0x" + call_data(entry, nobody).hex()}
     answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest"])
     if "error" not in answer:
         return ""
