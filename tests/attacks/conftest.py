@@ -26,5 +26,6 @@ def venue_stage(backend: Any, actors: Actors) -> Stage:
 def stage(venue_stage: Stage) -> Iterator[Stage]:
     """The same for one test; chain and model are compared at its end."""
     with venue_stage.rehearsal():
+        venue_stage.begin()
         yield venue_stage
         venue_stage.check()

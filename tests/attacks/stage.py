@@ -21,6 +21,7 @@ from kana_insurance.deployment import MarketConfig, attach
 from kana_insurance.kit import COIN, Kit, U
 from kana_insurance.model import (
     Clock,
+    Event,
     FeedModel,
     Fill,
     FundModel,
@@ -99,12 +100,15 @@ class Stage:
         self.signers: dict[str, Any] = {}
         self.last: Receipt = Receipt("")
         self._queue: list[tuple[Receipt, Callable[[], None]]] | None = None
+        #: What was sent since :meth:`begin`.
+        self.sent: list[Receipt] = []
         self._mirror()
         self.bank = self.wallet()
         self.keeper = self.wallet()
         for spender in (self.house, self.fund):
             self.asset.approve(spender.address, 2**256 - 1, sender=self.bank)
         self._issue(10**9 * U)
+        self.begin()
 
     @staticmethod
     def _url(ape_backend: Any) -> str:
@@ -151,6 +155,11 @@ class Stage:
         self.pool.finish_setup("deployer")
         self.registry.finish_setup("deployer")
 
+    def begin(self) -> None:
+        """From here on events are followed."""
+        self.sent.clear()
+        self._before = self.pool.state(), self.model.state()
+
     # ---------------------------------------------------------------- accounts
 
     def wallets(self, count: int) -> list[Key]:
@@ -178,7 +187,7 @@ class Stage:
 
     def contribute(self, amount: int) -> None:
         """Contribute to the reserve, out of the bank's pocket."""
-        self.fund.contribute(amount, sender=self.bank)
+        self.sent.append(self.fund.contribute(amount, sender=self.bank))
         self._tick()
         self.pool.contribute(self.bank, amount)
 
@@ -190,6 +199,7 @@ class Stage:
     def _mirrored(self, receipt: Receipt, name: str, *args: Any) -> Receipt:
         """Make in the model what the chain has done, or once the batch is sent will have done."""
         self.last = receipt
+        self.sent.append(receipt)
 
         def apply() -> None:
             getattr(self.model, name)(*args)
@@ -248,7 +258,7 @@ class Stage:
         snapshot = self.node.rpc("evm_snapshot")
         parts = [(part, part.snapshot()) for part in (self.model, self.pool, self.token)]
         marks = [(feed, feed.latest, feed.updated_at) for feed in self.registry.feeds.values()]
-        paid_in = dict(self.paid_in)
+        paid_in, sent = dict(self.paid_in), len(self.sent)
         try:
             yield
         finally:
@@ -259,6 +269,7 @@ class Stage:
             for feed, latest, updated_at in marks:
                 feed.latest, feed.updated_at = latest, updated_at
             self.paid_in = paid_in
+            del self.sent[sent:]
             self._tick()
 
     # --------------------------------------------------------- prices and time
@@ -403,13 +414,24 @@ class Stage:
     # ------------------------------------------------------------------- checks
 
     def check(self) -> None:
-        """The chain's whole state is the model's, to the unit, and keeps the invariants (I1, I9, I13, M14, M26)."""
+        """The chain's whole state is the model's, to the unit; state and events keep the invariants.
+
+        I1, I2, I3, I4, I5, I9, I10, I13, M14, M26.
+        """
         fund, venue = self.fund_state(), self.venue_state()
         assert fund == self.pool.state()
         assert venue == self.model.state()
         invariants.check_fund(fund, donations=0)
         bad_debts = {market: kept["bad_debt"] for (_, market), kept in fund["markets"].items()}
         invariants.check_venue(venue, bad_debts, donations=0, roundings=self.model.roundings)
+        fund_before, venue_before = self._before
+        invariants.i2_i4_i5_trace(fund_before, fund, self._logged(self.fund))
+        invariants.i3_shortfall_conserved(self._logged(self.house))
+        invariants.i10_index_never_falls(venue_before, venue)
+
+    def _logged(self, contract: RpcContract) -> list[Event]:
+        """What a contract has logged since :meth:`begin`."""
+        return [Event(event.name, event.args) for event in contract.events(*self.sent)]
 
     def fund_state(self) -> dict[str, Any]:
         """The fund as the chain has it, in the form of ``FundModel.state``."""
