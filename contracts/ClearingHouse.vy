@@ -136,6 +136,7 @@ def add_margin(market_id: uint256, amount: uint256):
     # Refuses an unknown market, from which nothing could be released again.
     fund: address = staticcall REGISTRY.fund_of(market_id)
     market_books._open(market_id)
+    waterfall._check_no_bad_debt(fund)
     position: IClearingHouse.Position = accounts._settled(msg.sender)
     position = accounts._move_margin(
         msg.sender, convert(amount, int256), position

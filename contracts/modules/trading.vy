@@ -34,6 +34,7 @@ def _trade(fill: IClearingHouse.Fill, quote: IMarketRegistry.Quote):
     assert (
         off * BPS <= quote.mark * quote.fill_band_bps
     ), "house: outside fill band"
+    waterfall._check_no_bad_debt(quote.fund)
 
     maker: IClearingHouse.Position = accounts._settled(fill.maker)
     maker_size: int256 = maker.size

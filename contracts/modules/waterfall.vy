@@ -19,6 +19,20 @@ uses: market_books
 
 
 @internal
+@view
+def _check_no_bad_debt(fund: address):
+    """
+    @dev Nothing new enters a market that owes its winners: their claims would be paid out of it (M14, M26a, M31). Bad debt arises
+         where nobody is left, so only an empty market can have any.
+    """
+    if market_books.open_interest == 0:
+        bad_debt: uint256 = staticcall IInsuranceFund(fund).bad_debt(
+            self, market_books.market_id
+        )
+        assert bad_debt == 0, "house: market has bad debt"
+
+
+@internal
 def _pay_shortfall(fund: address, trader: address, shortfall: uint256):
     """
     @dev The waterfall of one shortfall, whose size is out of the open interest already (M10, M13, M14, M29):

@@ -241,6 +241,15 @@ class VenueBooks(Stateful):
             loss_index=self.loss_index[market_id],
         )
 
+    def _check_no_bad_debt(self, market_id: int) -> None:
+        """Let nothing new into a market that owes its winners: it would be paid out to them (M14, M26a, M31).
+
+        Bad debt arises where nobody is left, so only an empty market can have any.
+        """
+        if self.open_interest[market_id] == 0:
+            bad_debt = self.registry.fund_of(market_id).bad_debt(self.address, market_id)
+            require(bad_debt == 0, "house: market has bad debt")
+
     def _book_dust(self, market_id: int) -> None:
         """With nobody and no balance left in the market, its dust becomes the fund's (M26).
 

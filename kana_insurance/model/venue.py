@@ -73,6 +73,7 @@ class VenueModel(VenueBooks):
         """Move free balance into the caller's position; never paused, needs no price (M27)."""
         self._check_amount(amount)
         self.registry.params(market_id)
+        self._check_no_bad_debt(market_id)
         self._settle(market_id, caller)
         self._move_in(market_id, caller, amount)
         self._check_packed(market_id, caller)
@@ -102,6 +103,7 @@ class VenueModel(VenueBooks):
         quote = self.registry.quote(market_id)
         mark, params = quote.mark, quote.params
         require(abs(price - mark) * BPS <= mark * params.fill_band_bps, "house: outside fill band")
+        self._check_no_bad_debt(market_id)
 
         maker, taker = (market_id, fill.maker), (market_id, fill.taker)
         before: dict[PositionKey, tuple[int, int]] = {}

@@ -466,6 +466,8 @@ def test_t14__exit_before_the_charge__the_pot_keeps_everybody_else_whole() -> No
     it.venue.withdraw("bystander", 5_000 * U)
     with refused("house: market not empty"):
         it.registry.remove_market("governance", 0)
+    with refused("house: market has bad debt"):
+        it.venue.add_margin("bystander", 0, U)
 
     # Fees repay it first (85 U of 170 are the fund's), then anybody
     it.venue.collect_fees("anyone", 0)
