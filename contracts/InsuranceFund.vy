@@ -196,7 +196,7 @@ def settle_liquidation(
     )
     booked: uint256 = parts.fund - parts.repaid
     if booked > 0:
-        ledger.pot = fund_words._with_more(pot, booked)
+        ledger.pot = pot + booked
         self._pull(self, booked)
     return parts
 
@@ -226,7 +226,7 @@ def settle_liquidations(
             terms = ledger.terms
         splits.append(parts)
     if reserve > before:
-        ledger.pot = fund_words._with_more(pot, reserve - before)
+        ledger.pot = pot + (reserve - before)
         self._pull(self, reserve - before)
     return splits
 

@@ -37,7 +37,9 @@ def _split_floor(
     )
     # The fund's share is what it is whatever the coverage; this is the one place where that could change (M35).
     fund: uint256 = collateral * (terms >> 240) // BPS
-    repaid: uint256 = min(fund, bad_debt)
+    repaid: uint256 = 0
+    if bad_debt > 0:
+        repaid = min(fund, bad_debt)
     # Threshold and total bad debt, at which the reserve is kept.
     ceiling: uint256 = (terms & fund_words.MAX_AMOUNT) + (
         (terms >> 112) & fund_words.MAX_AMOUNT

@@ -3,7 +3,7 @@
 @title Bench venue
 @license AGPL-3.0-only
 @author Kana
-@notice The leanest venue: what a fund's calls cost when a contract makes them, with as little as possible of its own
+@notice The leanest venue, of one market: what a fund's calls cost when a contract makes them, with as little as possible of its own
         around them.
 @dev It keeps no positions, and trusts its caller with every figure.
 @custom:security For measurements on local chains; anyone may use it.
@@ -13,6 +13,8 @@ from ethereum.ercs import IERC20
 
 from contracts.interfaces import IInsuranceFund
 
+# The one market.
+MARKET: constant(uint256) = 0
 # Most entries of a batch.
 MAX_BATCH: constant(uint256) = 64
 # The collateral of a packed entry lies above the address of its trader.
@@ -40,16 +42,30 @@ def __init__(asset: address, fund: address):
 
 
 @external
-def settle(market_id: uint256, collateral: uint256):
+def settle(collateral: uint256):
     """
     @notice Report one liquidation.
     @param collateral Base units.
     """
-    extcall IInsuranceFund(FUND).settle_liquidation(market_id, collateral)
+    extcall IInsuranceFund(FUND).settle_liquidation(MARKET, collateral)
 
 
 @external
-def settle_batch(market_id: uint256, entries: DynArray[uint256, MAX_BATCH]):
+def settle_batch(collaterals: DynArray[uint256, MAX_BATCH]):
+    """
+    @notice Report a batch, and credit nobody.
+    @param collaterals Base units.
+    """
+    settlements: DynArray[IInsuranceFund.Settlement, MAX_BATCH] = []
+    for collateral: uint256 in collaterals:
+        settlements.append(
+            IInsuranceFund.Settlement(market_id=MARKET, collateral=collateral)
+        )
+    extcall IInsuranceFund(FUND).settle_liquidations(settlements)
+
+
+@external
+def settle_batch_and_credit(entries: DynArray[uint256, MAX_BATCH]):
     """
     @notice Report a batch, credit every trader his part and the caller the liquidators'.
     @param entries Trader, and from bit 160 on the collateral, base units.
@@ -58,7 +74,7 @@ def settle_batch(market_id: uint256, entries: DynArray[uint256, MAX_BATCH]):
     for entry: uint256 in entries:
         settlements.append(
             IInsuranceFund.Settlement(
-                market_id=market_id, collateral=entry >> COLLATERAL_AT
+                market_id=MARKET, collateral=entry >> COLLATERAL_AT
             )
         )
     splits: DynArray[IInsuranceFund.Split, MAX_BATCH] = (
@@ -73,9 +89,9 @@ def settle_batch(market_id: uint256, entries: DynArray[uint256, MAX_BATCH]):
 
 
 @external
-def cover(market_id: uint256, shortfall: uint256):
+def cover(shortfall: uint256):
     """
     @notice Report a shortfall.
     @param shortfall Base units.
     """
-    extcall IInsuranceFund(FUND).cover_shortfall(market_id, shortfall)
+    extcall IInsuranceFund(FUND).cover_shortfall(MARKET, shortfall)
