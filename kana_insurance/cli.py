@@ -299,8 +299,11 @@ def _refresh_build() -> None:
         from tools.build import BuildError, refresh
     except ImportError:  # not run in the project's folder
         return
+    from kana_insurance.backends.ape import container
+
     try:
-        refresh()
+        if refresh():
+            container.cache_clear()
     except BuildError as error:
         raise DeploymentError(f"not everything compiles: {error}") from error
 

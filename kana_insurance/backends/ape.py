@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,28 @@ def probed(provider: Any) -> Iterator[None]:
                 setattr(kind, name, value)
 
 
+@cache
+def _project() -> Any:
+    """Ape's project, or ours beside it: in another project's tests Ape's own is that one."""
+    return local_project if Path(local_project.path).resolve() == ROOT else Project(ROOT)
+
+
+@cache
+def container(contract: str) -> Any:
+    """Ape's container of a contract type; asked of Ape once, which looks at the sources every time.
+
+    Raises:
+        ContractMissing: if the sources have none of that name, or it doesn't compile.
+    """
+    source_of(contract)
+    try:
+        return getattr(_project(), contract)
+    except AttributeError as error:
+        raise ContractMissing(f"{contract} does not compile: run 'ape compile'") from error
+
+
 class ApeBackend:
     """Backend over Ape's active provider; senders are Ape accounts."""
-
-    def __init__(self) -> None:
-        # In another project's tests Ape's own project is that one: ours is opened beside it.
-        here = Path(local_project.path).resolve() == ROOT
-        self.project: Any = local_project if here else Project(ROOT)
 
     def container(self, contract: str) -> Any:
         """Ape's container of a contract type.
@@ -73,11 +89,7 @@ class ApeBackend:
         Raises:
             ContractMissing: if the sources have none of that name, or it doesn't compile.
         """
-        source_of(contract)
-        try:
-            return getattr(self.project, contract)
-        except AttributeError as error:
-            raise ContractMissing(f"{contract} does not compile: run 'ape compile'") from error
+        return container(contract)
 
     def deploy(self, contract: str, *args: Any, sender: Any) -> Any:
         """Deploy a contract of the project by name."""
