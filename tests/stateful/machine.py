@@ -7,16 +7,14 @@ before it are left out; most choices aim at an edge: just enough margin, one uni
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random
 from typing import Any, TypeVar
-
-import boa
-from eth_utils import keccak
 
 from kana_insurance.kit import COIN, DAY, U
 from kana_insurance.model import Fill, Refused
 from kana_insurance.model.units import BPS, MAX_AMOUNT, ceil_div, margin_up
-from tests.stateful.twins import START, Twins
+from tests.stateful.side import ModelSide
 
 T = TypeVar("T")
 Choice = Callable[[Random], Any]
@@ -67,9 +65,9 @@ def pick(items: Sequence[T], number: int) -> T:
 class Machine:
     """Deposits, trades, price moves, liquidations, flags, deleverages, fees, bad debt, pauses, notices, time."""
 
-    def __init__(self, twins: Twins) -> None:
-        self.it = twins
-        self.traders = twins.traders
+    def __init__(self, side: ModelSide) -> None:
+        self.it = side
+        self.traders = list(side.names.traders)
         self.announced: list[tuple[int, tuple[Any, ...]]] = []
 
     # ------------------------------------------------------------------ what the moves look at
@@ -114,7 +112,9 @@ class Machine:
             self.it.house("deposit", name, (money * (number + 1) % 4_000 + 20) * U + money)
         for number in (0, 1):
             if reserve >> number:
-                self.it.fund(number, "contribute", self.it.people[7], (reserve >> number) * U // (1 + 20 * number) + 1)
+                self.it.fund(
+                    number, "contribute", self.it.names.contributor, (reserve >> number) * U // (1 + 20 * number) + 1
+                )
 
     @move(2, number=trader, other=trader, amount=one_of(0, 1, 7 * U + 3, 500 * U, 3_000 * U + 1, 3_000 * U, HUGE))
     def deposit(self, number: int, other: int, amount: int) -> None:
@@ -159,6 +159,9 @@ class Machine:
         """A trade of some of what both can afford, with just enough margin (or more, or one unit less)."""
         sides = self.who(maker), self.who(taker if taker != maker else taker + 1)
         price = self.mark(market_id) * (BPS + off) // BPS
+        for name in sides:
+            if kind % 4 and self.it.venue.free[name] < 30 * U:
+                self.it.house("deposit", name, 300 * U + kind)
         size = self.affordable(market_id, sides, not buys, buys) * tenths // 10 + kind % 3
         size = size if buys else -size
         margins = [
@@ -181,6 +184,9 @@ class Machine:
     def populate(self, market_id: int, number: int) -> None:
         """Let two trade if nobody has a position."""
         if self.it.venue.open_interest[market_id] == 0:
+            owed = self.it.fund_of(market_id).bad_debt(self.it.venue.address, market_id)
+            if owed > 0 and number % 3 == 0:
+                self.repay_bad_debt(market_id, number, 1, 0)
             self.open(market_id, number, number + 1, 10, number % 2 == 0, 0, 2, 0)
 
     def margin_for(self, market_id: int, name: str, change: int, price: int, fee: str, extra: int) -> int:
@@ -321,7 +327,7 @@ class Machine:
         self.populate(market_id, whom)
         self.it.house(
             "flag",
-            self.it.people[-3],
+            self.it.names.keeper,
             market_id,
             pick(self.below(market_id, insolvent=True) or self.holders(market_id), whom),
         )
@@ -329,7 +335,7 @@ class Machine:
     @move(1, market_id=market, whom=trader)
     def unflag(self, market_id: int, whom: int) -> None:
         flagged = self.flagged(market_id)
-        self.it.house("unflag", self.it.people[-3], market_id, pick(flagged or self.traders, whom))
+        self.it.house("unflag", self.it.names.keeper, market_id, pick(flagged or self.traders, whom))
 
     def flagged(self, market_id: int) -> list[str]:
         """Traders with a flag."""
@@ -376,15 +382,15 @@ class Machine:
             "twice": names[:1] * 2,
             "other side": [name],
         }[fault]
-        self.it.house("deleverage", self.it.people[-3], market_id, name, names)
+        self.it.house("deleverage", self.it.names.keeper, market_id, name, names)
 
     @move(2, market_id=market, number=trader)
     def settle(self, market_id: int, number: int) -> None:
-        self.it.house("settle", self.it.people[-3], market_id, pick(self.holders(market_id), number))
+        self.it.house("settle", self.it.names.keeper, market_id, pick(self.holders(market_id), number))
 
     @move(1, market_id=market)
     def collect_fees(self, market_id: int) -> None:
-        self.it.house("collect_fees", self.it.people[-3], market_id)
+        self.it.house("collect_fees", self.it.names.keeper, market_id)
 
     @move(2, market_id=market, number=trader, part=one_of(1, 1, 3), more=edge)
     def repay_bad_debt(self, market_id: int, number: int, part: int, more: int) -> None:
@@ -427,7 +433,7 @@ class Machine:
     def withdraw_excess(self, number: int, share: int, more: int) -> None:
         excess = self.it.funds[number].excess()
         amount = max(excess * share // 2 + more, 0)
-        self.it.fund(number, "withdraw_excess", str(self.it.kit.actors.treasurer), amount)
+        self.it.fund(number, "withdraw_excess", self.it.names.treasurer, amount)
 
     @move(1, number=between(0, 1), who=trader, amount=between(1, 10**7), skim=one_of(True, False))
     def donate(self, number: int, who: int, amount: int, skim: bool) -> None:
@@ -439,16 +445,15 @@ class Machine:
     @move(2, what=small, number=between(0, 1), hours=one_of(0, 1, 1, 5, 168, 169))
     def pause(self, what: int, number: int, hours: int) -> None:
         """Of payouts or of trading, and its end."""
-        guardian = str(self.it.kit.actors.guardian)
-        registry, on_chain = self.it.registry, self.it.kit.registry
+        guardian = self.it.names.guardian
         if what < 3:
             self.it.fund(number, "pause_payouts", guardian, hours * HOUR)
         elif what < 6:
             self.it.fund(number, "resume_payouts", guardian)
         elif what < 9:
-            self.it.call(registry.pause_trading, on_chain, guardian, hours * HOUR)
+            self.it.govern("pause_trading", guardian, hours * HOUR)
         else:
-            self.it.call(registry.resume_trading, on_chain, guardian)
+            self.it.govern("resume_trading", guardian)
 
     @move(4, what=small, number=between(0, 1), amount=one_of(0, 1, 37 * U, 900 * U, 2_500 * U, 30_000 * U))
     def govern_fund(self, what: int, number: int, amount: int) -> None:
@@ -463,22 +468,10 @@ class Machine:
         ]
         call = pick(calls, what)
         if what >= 5 and call[0] != "set_split":
-            self.announce(number, call)
+            if not isinstance(self.it.announce(number, call), Refused):
+                self.announced.append((number, call))
             return
-        self.it.fund(number, call[0], self.it.governance, *call[1:])
-
-    def announce(self, number: int, call: tuple[Any, ...]) -> None:
-        """Notice of a call."""
-        fund = self.it.funds[number]
-        contract = self.it.funds_on_chain[fund.address]
-        given = self.it.both(
-            lambda: self.it.announced(fund, call),
-            contract.announce,
-            (self.it.calldata(number, call),),
-            self.it.governance,
-        )
-        if not isinstance(given, Refused):
-            self.announced.append((number, call))
+        self.it.fund(number, call[0], self.it.names.governance, *call[1:])
 
     @move(3, which=small, days=one_of(0, 1, 2, 2, 2, 3, 8, 9), keep=mostly)
     def use_notice(self, which: int, days: int, keep: bool) -> None:
@@ -486,33 +479,25 @@ class Machine:
         if not self.announced:
             return
         number, call = pick(self.announced, which)
-        fund = self.it.funds[number]
         if not keep:
-            contract = self.it.funds_on_chain[fund.address]
-            self.it.both(
-                lambda: fund.cancel_notice(self.it.governance, call),
-                contract.cancel_notice,
-                (keccak(self.it.calldata(number, call)),),
-                self.it.governance,
-            )
+            self.it.cancel(number, call)
             return
         if days:
             self.wait_days(days)
-        self.it.fund(number, call[0], self.it.governance, *call[1:])
+        self.it.fund(number, call[0], self.it.names.governance, *call[1:])
 
     @move(2, what=small, market_id=market, number=between(0, 12))
     def govern_market(self, what: int, market_id: int, number: int) -> None:
         """Parameters of a market."""
-        registry, contract, governance = self.it.registry, self.it.kit.registry, self.it.governance
         caps = (500 + 300 * number) * COIN, (100 + 150 * number) * COIN, max(number * U * 2, 1)
-        calls: list[tuple[Callable[..., None], tuple[int, ...]]] = [
-            (registry.set_margins, (600 + 100 * number, 300 + 60 * number, 290 + 5 * number)),
-            (registry.set_fees, (number * 9, number, number * 450)),
-            (registry.set_caps, caps),
-            (registry.set_grace, (60 * number,)),
+        calls: list[tuple[str, tuple[int, ...]]] = [
+            ("set_margins", (600 + 100 * number, 300 + 60 * number, 290 + 5 * number)),
+            ("set_fees", (number * 9, number, number * 450)),
+            ("set_caps", caps),
+            ("set_grace", (60 * number,)),
         ]
         setter, values = pick(calls, what)
-        self.it.call(setter, contract, governance, market_id, *values)
+        self.it.govern(setter, self.it.names.governance, market_id, *values)
 
     @move(1, who=trader, amount=between(0, 10**9))
     def impostor(self, who: int, amount: int) -> None:
@@ -521,44 +506,66 @@ class Machine:
         self.it.fund(amount % 2, pick(names, amount), self.who(who), 0, amount)
 
 
-def moves_of(seed: int, count: int) -> list[Move]:
-    """The moves of a seed: money first, then any."""
+METHODS = {name: method for name, method in vars(Machine).items() if hasattr(method, "weight")}
+
+
+def move_of(seed: int, name: str = "") -> Move:
+    """The move of a seed: that of a name, or any."""
     random = Random(seed)
-    methods = {name: method for name, method in vars(Machine).items() if hasattr(method, "weight")}
-    names = list(methods)
-    weights = [methods[name].weight for name in names]
-    chosen = ["begin", *random.choices(names, weights, k=count)]
-    return [(name, {key: choice(random) for key, choice in methods[name].choices.items()}) for name in chosen]
+    if not name:
+        (name,) = random.choices(list(METHODS), [method.weight for method in METHODS.values()])
+    return name, {key: choice(random) for key, choice in METHODS[name].choices.items()}
 
 
-def play(twins: Twins, moves: Sequence[Move]) -> None:
-    """Make moves from the beginning of the chain, which is there again afterwards."""
-    with boa.env.anchor():
-        boa.env.evm.patch.timestamp = START
-        machine = Machine(twins.anew())
+def moves_of(seeds: Sequence[int]) -> list[Move]:
+    """The moves of seeds: the first one's brings money in."""
+    return [move_of(seeds[0], "begin"), *(move_of(seed) for seed in seeds[1:])]
+
+
+def play(side: ModelSide, moves: Sequence[Move]) -> None:
+    """Make moves from the beginning."""
+    with side.played():
+        machine = Machine(side)
         for name, arguments in moves:
             getattr(machine, name)(**arguments)
 
 
-def fails(twins: Twins, moves: Sequence[Move]) -> AssertionError | None:
+def fails(side: ModelSide, moves: Sequence[Move]) -> AssertionError | None:
     """What goes wrong with these moves, if anything does."""
     try:
-        play(twins, moves)
+        play(side, moves)
     except AssertionError as error:
         return error
     return None
 
 
-def cut_down(twins: Twins, moves: list[Move]) -> list[Move]:
+def cut_down(side: ModelSide, moves: list[Move]) -> list[Move]:
     """The failing moves without those that the failure doesn't need."""
     size = len(moves) // 2
     while size > 0:
         start = 0
         while start < len(moves):
             fewer = moves[:start] + moves[start + size :]
-            if fails(twins, fewer):
+            if fails(side, fewer):
                 moves = fewer
             else:
                 start += size
         size //= 2
     return moves
+
+
+def run(side: ModelSide, steps: int, moves: int = 120) -> int:
+    """Play seed after seed until so many steps are made; return how many runs that took.
+
+    Raises:
+        AssertionError: with the moves that a failure needs.
+    """
+    for number in count():
+        if side.count.steps >= steps:
+            return number
+        chosen = moves_of(range(number * moves, (number + 1) * moves))
+        error = fails(side, chosen)
+        if error is not None:
+            needed = "\n".join(f"  {name}({arguments})" for name, arguments in cut_down(side, chosen))
+            raise AssertionError(f"run {number}: {error}\nmoves:\n{needed}") from error
+    raise AssertionError("unreachable")
