@@ -1,6 +1,6 @@
 """Plant one fault at a time and demand that the tests named for it fail.
 
-Reads tests/mutants.toml, a list of tables::
+Reads the files of tests/mutants, lists of tables::
 
     [[mutant]]
     name = "T26 expired order"
@@ -39,7 +39,7 @@ from rich.table import Table
 
 from tools.build import ROOT
 
-LIST = ROOT / "tests" / "mutants.toml"
+LISTS = ROOT / "tests" / "mutants"
 SUITES = {"ape": ["ape", "test", "-p", "no:boa_test"], "boa": ["pytest", "-p", "no:ape_test"]}
 PASSED, FAILED = 0, 1
 UNCOMPILED = ("does not compile: ", "vyper.exceptions.")
@@ -109,16 +109,18 @@ class Outcome:
 
 
 def read_list() -> list[Mutant]:
-    """The mutants of tests/mutants.toml.
+    """The mutants of tests/mutants.
 
     Raises:
         MutantError: when the list or an entry is not usable, or a name occurs twice.
     """
-    try:
-        content = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise MutantError(f"{LIST.relative_to(ROOT)}: {error}") from error
-    mutants = [Mutant.read(entry) for entry in content.get("mutant", [])]
+    mutants: list[Mutant] = []
+    for path in sorted(LISTS.glob("*.toml")):
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise MutantError(f"{path.relative_to(ROOT)}: {error}") from error
+        mutants += [Mutant.read(entry) for entry in content.get("mutant", [])]
     names = [mutant.name for mutant in mutants]
     if twice := {name for name in names if names.count(name) > 1}:
         raise MutantError(f"names occur twice: {', '.join(sorted(twice))}")
