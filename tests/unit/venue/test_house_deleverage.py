@@ -10,7 +10,7 @@ from kana_insurance.backends import address_of
 from kana_insurance.kit import COIN, DAY, Kit, U
 from kana_insurance.testing import reverts_with
 from tests.unit.venue.conftest import FREE, RESERVE
-from tests.utils.venue import MAX_AMOUNT, WAD, event, events, next_block_at, trade
+from tests.utils.venue import MAX_AMOUNT, WAD, event, events, fill_of, next_block_at, send, trade
 
 PRICE = 100 * WAD
 GRACE, FLAG_LIFE = 600, 3_600
@@ -255,7 +255,8 @@ def test_deleverage__wrong_names__refused(flagged: Kit, shorts: list[Any]) -> No
             deleverage(flagged, names)
 
 
-def test_deleverage__same_name_in_a_second_call__counts_anew(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_deleverage__same_name_in_a_second_call__counts_anew(market: Kit) -> None:
     actors, house, keeper = market.actors, market.house, market.actors.keeper
     larger = actors.others[1]
     trade(market, actors.others[3], actors.others[4], 10 * COIN, GAP, (1_000 * U, 81 * U))
@@ -269,7 +270,8 @@ def test_deleverage__same_name_in_a_second_call__counts_anew(books: Kit, market:
     assert house.position(0, larger).size == house.position(0, actors.others[3]).size == 0
 
 
-def test_deleverage__limit_spent__named_charged_before_they_are_closed(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_deleverage__limit_spent__named_charged_before_they_are_closed(market: Kit) -> None:
     """M29, T14: 205 U over 300 coins; each party has paid its share of what came before, too."""
     actors, house = market.actors, market.house
     first, second = actors.counterparty, actors.others[0]
@@ -292,8 +294,9 @@ def test_deleverage__limit_spent__named_charged_before_they_are_closed(books: Ki
     assert house.books(0).dust == sum(charges) - 205 * U
 
 
-def test_deleverage__pending_charges__settled_before_it(books: Kit, market: Kit) -> None:
-    """M29: the charge of an earlier loss is paid first, so that it counts in the shortfall and isn't mixed with the new one."""
+@pytest.mark.usefixtures("books")
+def test_deleverage__pending_charges__settled_before_it(market: Kit) -> None:
+    """M29: the charge of an earlier loss is paid first: it counts in the shortfall and isn't mixed with the new one."""
     actors, house = market.actors, market.house
     market.fund.set_max_insurance(house, 0, 0, sender=market.governance)
     trade(market, actors.others[3], actors.others[4], 10 * COIN, GAP, (1_000 * U, 81 * U))
@@ -311,7 +314,8 @@ def test_deleverage__pending_charges__settled_before_it(books: Kit, market: Kit)
     assert event(receipt, house, "ShortfallResolved")["shortfall"] == 1_405 * U + charge
 
 
-def test_deleverage__named_flat_and_below_zero__resolved_too(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_deleverage__named_flat_and_below_zero__resolved_too(market: Kit) -> None:
     """M29, T54: a charge greater than the equity of the charged is a shortfall in its turn, borne by who is left."""
     actors, house = market.actors, market.house
     first, second = actors.counterparty, actors.others[0]
@@ -337,7 +341,8 @@ def test_deleverage__named_flat_and_below_zero__resolved_too(books: Kit, market:
     assert tuple(house.position(0, first))[:2] == (0, 0)
 
 
-def test_deleverage__nobody_left__bad_debt(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_deleverage__nobody_left__bad_debt(market: Kit) -> None:
     """M14, M29: with no open interest left to bear it the rest is bad debt, recorded at the fund."""
     actors, house, fund = market.actors, market.house, market.fund
     fund.set_max_insurance(house, 0, 0, sender=market.governance)
@@ -366,7 +371,8 @@ def test_deleverage__nobody_left__bad_debt(books: Kit, market: Kit) -> None:
 # ------------------------------------------------------------------------ settle
 
 
-def test_settle__pending__charged(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_settle__pending__charged(market: Kit) -> None:
     actors, house = market.actors, market.house
     market.fund.set_max_insurance(house, 0, 0, sender=market.governance)
     house.liquidate(0, actors.trader, MAX_AMOUNT, 2_000 * U, sender=actors.liquidator)
@@ -389,6 +395,29 @@ def test_settle__pending__charged(books: Kit, market: Kit) -> None:
     assert house.pending_charge(0, short) == 0
 
 
+@pytest.mark.usefixtures("books")
+def test_settle__seven_long_four_short__charged_64_and_37(venue: Kit) -> None:
+    """M29's example: R = 100 over 7 long and 4 short, dust 1."""
+    house, governance, liquidator = venue.house, venue.governance, venue.actors.liquidator
+    insolvent, long, short = venue.actors.others[3:6]
+    unit = COIN // 10_000
+    venue.fund.set_max_insurance(house, 1, 0, sender=governance)
+    venue.registry.set_fees(1, 0, 0, 0, sender=governance)
+    venue.registry.set_caps(1, COIN, COIN, 1, sender=governance)
+    venue.set_price(PRICE, 1)
+    trade(venue, short, long, 4 * unit, PRICE, (U, U), market_id=1)
+    trade(venue, insolvent, long, 3 * unit, PRICE, (8_900, U), market_id=1)
+    venue.set_price(130 * WAD, 1)
+    assert house.equity(1, insolvent) == -100
+    receipt = house.liquidate(1, insolvent, 3 * unit, U, sender=liquidator)
+    assert event(receipt, house, "ShortfallResolved")["socialised"] == 100
+    everyone = (insolvent, long, short, liquidator)
+    assert [house.pending_charge(1, account) for account in everyone] == [0, 64, 37, 0]
+    for account, dust in ((long, -36), (short, 1)):
+        receipt = house.settle(1, account, sender=liquidator)
+        assert event(receipt, house, "ChargeSettled")["dust"] == house.books(1).dust == dust
+
+
 @pytest.mark.parametrize("market_id", [0, 9])
 def test_settle__nothing_pending__nothing_happens(gap: Kit, market_id: int) -> None:
     receipt = gap.house.settle(market_id, gap.actors.trader, sender=gap.actors.outsider)
@@ -402,13 +431,16 @@ def test_settle__nothing_pending__nothing_happens(gap: Kit, market_id: int) -> N
 def crowd(venue: Kit) -> tuple[Kit, list[str]]:
     """A long of 650 coins against 65 shorts of 10, who have no key: market 1 at 100 U, no insurance."""
     keeper, trader, house = venue.actors.keeper, venue.actors.trader, venue.house
+    venue.impersonate(venue.gateway)
     small = [address_of("0x" + number.to_bytes(20, "big").hex()) for number in range(0x10001, 0x10042)]
     venue.fund.set_max_insurance(house, 1, 0, sender=venue.governance)
     venue.set_price(PRICE, 1)
     venue.provide(keeper, house, 65 * 200 * U)
     for account in small:
-        house.deposit(200 * U, account, sender=keeper)
-        trade(venue, account, trader, 10 * COIN, PRICE, (200 * U, 110 * U), market_id=1)
+        fill = fill_of(account, trader, 10 * COIN, PRICE, (200 * U, 110 * U), market_id=1)
+        send(house, keeper, venue.encode(house, "deposit", 200 * U, account))
+        send(house, venue.gateway, venue.encode(house, "trade", fill))
+    assert house.books(1).open_interest == 2 * 650 * COIN
     venue.set_price(88 * WAD, 1)
     return venue, small
 

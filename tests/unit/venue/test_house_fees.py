@@ -89,13 +89,15 @@ def in_debt(venue: Kit) -> Kit:
 DEBT = 2_805 * U - 1_698 * U
 
 
-def test_deleverage__short_cannot_bear_it__bad_debt(books: Kit, in_debt: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_deleverage__short_cannot_bear_it__bad_debt(in_debt: Kit) -> None:
     assert in_debt.fund.bad_debt(in_debt.house, 0) == DEBT
     assert in_debt.house.books(0).pot == 4_000 * U - DEBT
     assert in_debt.house.books(0).open_interest == 0
 
 
-def test_repay_bad_debt__part__booked_in_the_pot(books: Kit, in_debt: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_repay_bad_debt__part__booked_in_the_pot(in_debt: Kit) -> None:
     payer, house = in_debt.actors.outsider, in_debt.house
     in_debt.provide(payer, house, 100 * U)
     receipt = house.repay_bad_debt(0, 100 * U, sender=payer)
@@ -109,7 +111,8 @@ def test_repay_bad_debt__part__booked_in_the_pot(books: Kit, in_debt: Kit) -> No
     assert in_debt.asset.balanceOf(payer) == 0
 
 
-def test_repay_bad_debt__whole__claims_can_leave(books: Kit, in_debt: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_repay_bad_debt__whole__claims_can_leave(in_debt: Kit) -> None:
     payer, house, claimant = in_debt.actors.outsider, in_debt.house, in_debt.actors.others[0]
     with reverts_with("house: pot exhausted"):
         house.release_margin(0, 4_000 * U, sender=claimant)
@@ -134,7 +137,8 @@ def test_repay_bad_debt__out_of_bounds__refused(in_debt: Kit, market_id: int, am
         in_debt.house.repay_bad_debt(market_id, amount, sender=in_debt.actors.outsider)
 
 
-def test_collect_fees__bad_debt__repaid_first(books: Kit, in_debt: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_collect_fees__bad_debt__repaid_first(in_debt: Kit) -> None:
     """M14, M24: the fund's part repays this market's bad debt and stays in its pot."""
     house = in_debt.house
     pot, reserve = house.books(0).pot, in_debt.fund.reserve()
@@ -150,7 +154,8 @@ def test_collect_fees__bad_debt__repaid_first(books: Kit, in_debt: Kit) -> None:
     assert in_debt.fund.bad_debt(house, 0) == DEBT - 3_500_000
 
 
-def test_liquidate__bad_debt__slice_stays_in_the_pot(books: Kit, in_debt: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate__bad_debt__slice_stays_in_the_pot(in_debt: Kit) -> None:
     """M1, M14: of C = 395 U the fund's 79 U repay bad debt."""
     actors, house = in_debt.actors, in_debt.house
     in_debt.set_price(PRICE)
@@ -183,7 +188,8 @@ def dusty(venue: Kit) -> Kit:
     return venue
 
 
-def test_trade__last_position_closed__dust_booked_as_fees(books: Kit, dusty: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_trade__last_position_closed__dust_booked_as_fees(dusty: Kit) -> None:
     """M26: charges are rounded up; when nobody and nothing is left in the market, the excess is the fund's."""
     actors, house = dusty.actors, dusty.house
     long, shorts = actors.others[3], actors.others[1:3]
@@ -204,7 +210,8 @@ def test_trade__last_position_closed__dust_booked_as_fees(books: Kit, dusty: Kit
     assert collected["to_fund"] == fees - fees // 2 + dust
 
 
-def test_release_margin__last_claim_leaves__dust_booked(books: Kit, dusty: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_release_margin__last_claim_leaves__dust_booked(dusty: Kit) -> None:
     actors, house = dusty.actors, dusty.house
     long, shorts, claimant = actors.others[3], actors.others[1:3], actors.others[4]
     house.add_margin(0, 5 * U, sender=claimant)
@@ -219,9 +226,7 @@ def test_release_margin__last_claim_leaves__dust_booked(books: Kit, dusty: Kit) 
 # ---------------------------------------------------------------------- registry
 
 
-@pytest.mark.parametrize(
-    ("function", "args"), [("connect_fund", 1), ("disconnect_fund", 1), ("close_market", 2)]
-)
+@pytest.mark.parametrize(("function", "args"), [("connect_fund", 1), ("disconnect_fund", 1), ("close_market", 2)])
 def test_registry_functions__anyone_else__refused(venue: Kit, function: str, args: int) -> None:
     values = (0, venue.fund)[-args:] if args == 2 else (venue.fund,)
     for caller in (venue.actors.outsider, venue.governance, venue.actors.deployer):

@@ -81,7 +81,8 @@ def test_liquidate__solvent__split_and_moved(solvent: Kit) -> None:
     assert house.equity(0, liquidator) == 1_000 * U
 
 
-def test_liquidate__short__moved_as_a_short(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate__short__moved_as_a_short(market: Kit) -> None:
     """At 111 U the short, who paid 2 U, has 398 U of 555 U."""
     short, liquidator, house = market.actors.counterparty, market.actors.liquidator, market.house
     market.set_price(111 * WAD)
@@ -227,7 +228,8 @@ def test_liquidate__above_the_account_cap__done(solvent: Kit) -> None:
     assert solvent.house.position(0, solvent.actors.liquidator).size == 100 * COIN
 
 
-def test_liquidate__pot_below_the_equity__splits_the_pot(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate__pot_below_the_equity__splits_the_pot(market: Kit) -> None:
     """M26a: C is what the pot holds; the difference stays in the balance as a claim."""
     house, (short, long) = market.house, market.actors.others[:2]
     market.set_price(50 * WAD)
@@ -247,7 +249,8 @@ def test_liquidate__pot_below_the_equity__splits_the_pot(books: Kit, market: Kit
 # --------------------------------------------------------------------- insolvent
 
 
-def test_liquidate__equity_zero__nothing_moves(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate__equity_zero__nothing_moves(market: Kit) -> None:
     """T08, M3: at exactly 0 everything is 0."""
     market.set_price(85_050_000_000_000_000_000)
     trader, house = market.actors.trader, market.house
@@ -307,8 +310,9 @@ def test_liquidate__insolvent_while_payouts_are_paused__refused(insolvent: Kit) 
         liquidate(insolvent, insolvent.actors.trader, margin=1_000 * U)
 
 
-def test_liquidate__limit_spent__rest_socialised_by_size(books: Kit, market: Kit) -> None:
-    """M29: 3 U of 5 are left to the fund's limit; 2 U over the 300 coins of the others, the liquidator charged as well."""
+@pytest.mark.usefixtures("books")
+def test_liquidate__limit_spent__rest_socialised_by_size(market: Kit) -> None:
+    """M29: the limit has 3 U of 5 left; 2 U go over the 400 coins of the others, the liquidator's 50 included."""
     actors, house = market.actors, market.house
     trade(market, actors.others[2], actors.liquidator, -50 * COIN, PRICE, (2_000 * U, 2_000 * U))
     market.fund.set_max_insurance(house, 0, 3 * U, sender=market.governance)
@@ -334,7 +338,8 @@ def test_liquidate__limit_spent__rest_socialised_by_size(books: Kit, market: Kit
     assert house.books(0).dust == charge - 2 * U
 
 
-def test_liquidate__liquidator_flat_and_below_zero__resolved_too(books: Kit, market: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate__liquidator_flat_and_below_zero__resolved_too(market: Kit) -> None:
     """M29: a charge may leave the liquidator flat below zero: a shortfall of his own, in the same call."""
     actors, house = market.actors, market.house
     trade(market, actors.others[2], actors.liquidator, -100 * COIN, PRICE, (2_000 * U, 1_005 * U))
@@ -348,7 +353,14 @@ def test_liquidate__liquidator_flat_and_below_zero__resolved_too(books: Kit, mar
     step = 805 * U * 10**36 // (500 * COIN)
     last = step + 161 * U * 10**36 // (400 * COIN)
     assert [
-        (entry["trader"], entry["shortfall"], entry["covered"], entry["socialised"], entry["bad_debt"], entry["loss_index"])
+        (
+            entry["trader"],
+            entry["shortfall"],
+            entry["covered"],
+            entry["socialised"],
+            entry["bad_debt"],
+            entry["loss_index"],
+        )
         for entry in events(receipt, house, "ShortfallResolved")
     ] == [
         (actors.trader.address, 805 * U, 0, 805 * U, 0, step),
@@ -379,7 +391,8 @@ def everything(kit: Kit) -> Any:
     return fund_state(kit.system, []), venue_state(kit.system, people(kit))
 
 
-def test_liquidate_batch__mixed__as_the_single_calls(books: Kit, crowd: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate_batch__mixed__as_the_single_calls(crowd: Kit) -> None:
     """M4: solvent and insolvent ones, a piece and its rest, to the unit."""
     from ape import chain
 
@@ -399,7 +412,8 @@ def test_liquidate_batch__mixed__as_the_single_calls(books: Kit, crowd: Kit) -> 
     assert house.position(0, liquidator).size == 400 * COIN
 
 
-def test_liquidate_batch__not_liquidatable__skipped_with_an_event(books: Kit, crowd: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate_batch__not_liquidatable__skipped_with_an_event(crowd: Kit) -> None:
     actors, house = crowd.actors, crowd.house
     crowd.set_price(88 * WAD)
     entries = [(actors.outsider, COIN), (actors.others[1], COIN), (actors.others[2], MAX_AMOUNT)]
@@ -411,7 +425,8 @@ def test_liquidate_batch__not_liquidatable__skipped_with_an_event(books: Kit, cr
     assert len(events(receipt, house, "Liquidated")) == 1
 
 
-def test_liquidate_batch__insolvent_while_payouts_are_paused__skipped(books: Kit, crowd: Kit) -> None:
+@pytest.mark.usefixtures("books")
+def test_liquidate_batch__insolvent_while_payouts_are_paused__skipped(crowd: Kit) -> None:
     """M28: what waits for payouts is left as it is, its pending charge too."""
     actors, house = crowd.actors, crowd.house
     crowd.set_price(86 * WAD)

@@ -147,10 +147,12 @@ def test_trade__cap_lowered_below_what_is_open__reductions_go_on(held: Kit) -> N
     assert held.house.books(0).open_interest == 100 * COIN
 
 
-def test_trade__open_interest_worth_more_than_112_bits__refused(backend: Any, deploy_system: Any, outsider: Any) -> None:
+def test_trade__open_interest_worth_more_than_112_bits__refused(
+    backend: Any, deploy_system: Any, outsider: Any
+) -> None:
     """M31, T72: with an asset of 18 decimals sizes within their bound can be worth more than amounts may be."""
     token = backend.deploy("QuirkyToken", 18, sender=outsider)
-    caps = {"open_interest_cap": MAX_AMOUNT, "position_cap": MAX_AMOUNT}
+    caps: dict[str, Any] = {"open_interest_cap": MAX_AMOUNT, "position_cap": MAX_AMOUNT}
     market = MarketConfig(name="WIDE", price=PRICE, taker_fee_bps=0, maker_fee_bps=0, **caps)
     kit = deploy_system(asset=token.address, markets=[market])
     maker, taker = kit.actors.counterparty, kit.actors.trader
@@ -253,7 +255,7 @@ def test_trade__leaves_negative_equity__refused(held: Kit, others: list[Any], si
 
 
 def test_trade__below_maintenance__may_shrink_not_strip(held: Kit, others: list[Any]) -> None:
-    """T15, M27: below maintenance, equity per size may not fall; a fill at the mark costs the fee, one above it doesn't."""
+    """T15, M27: below maintenance, equity per size may not fall."""
     trader = held.actors.trader
     held.set_price(87 * WAD)  # 435 U would be maintenance
     assert held.house.equity(0, trader) == 195 * U
