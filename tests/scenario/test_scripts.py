@@ -17,14 +17,16 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from eth_account import Account
 
 from kana_insurance.anvil import Anvil
 from kana_insurance.backends import ROOT
-from kana_insurance.backends.rpc import RpcBackend
+from kana_insurance.backends.rpc import Key, RpcBackend
 from kana_insurance.deployment import attach, check, read_record
+from kana_insurance.kit import COIN, Actors, Kit, U
 
 SCRIPTS = ROOT / "scripts"
-U = 10**6
+MNEMONIC = "test test test test test test test test test test test junk"
 
 Run = Callable[..., Result]
 
@@ -96,18 +98,27 @@ def refused(result: Result, words: str, code: int = 1) -> None:
     assert words in result.output
 
 
-def rich(run: Run, *aliases: str) -> None:
-    """Give accounts 10,000 KanaUSDT each."""
-    for alias in aliases:
-        assert run("faucet", "10000", "--account", alias).exit_code == 0
+MARGIN = 111_611_112  # a ninth of 1,000 U, rounded up, and the taker's fee of 0.5 U
 
 
-def opened(run: Run, leverage: str = "9") -> Any:
-    """TEST::6 long 10 against TEST::7 at 100."""
-    rich(run, "TEST::6", "TEST::7")
-    return figures(
-        run("open", "long", "10", "--account", "TEST::6", "--maker", "TEST::7", "--leverage", leverage, "--json")
-    )
+@pytest.fixture
+def kit(run: Run, node: Anvil) -> Kit:
+    """The same system without Ape, to set the stage fast; TEST::6 to TEST::8 hold 10,000 KanaUSDT each."""
+    assert run is not None
+    Account.enable_unaudited_hdwallet_features()
+    paths = [f"m/44'/60'/0'/0/{number}" for number in range(12)]
+    keys = [Key(bytes(Account.from_mnemonic(MNEMONIC, account_path=path).key)) for path in paths]
+    result = Kit(attach(RpcBackend(node.url), read_record("local")), Actors.of(keys))
+    for account in (result.actors.trader, result.actors.counterparty, result.actors.liquidator):
+        result.mint(account, 10_000 * U)
+    return result
+
+
+@pytest.fixture
+def opened(kit: Kit) -> Kit:
+    """TEST::6 long 10 against TEST::7 at 100, at nine times its margin."""
+    kit.open_position(kit.actors.trader, kit.actors.counterparty, 10 * COIN, margin=MARGIN)
+    return kit
 
 
 # ---------------------------------------------------------------------- deploy
@@ -154,10 +165,10 @@ def test_faucet__above_its_bound__refused(run: Run) -> None:
     refused(run("faucet", "1000000001", "--account", "TEST::9"), "usdt: above faucet bound")
 
 
+@pytest.mark.usefixtures("kit")
 @pytest.mark.parametrize("permit", [(), ("--permit",)])
 def test_contribute__approved_or_by_permit__in_the_reserve(run: Run, permit: tuple[str, ...]) -> None:
-    rich(run, "TEST::10")
-    shown = figures(run("contribute", "250.000001", *permit, "--account", "TEST::10", "--json"))
+    shown = figures(run("contribute", "250.000001", *permit, "--account", "TEST::8", "--json"))
     assert shown["reserve"] == shown["contributed"] == "250.000001"
     assert shown["room"] == "999749.999999"
 
@@ -188,9 +199,8 @@ def test_status__as_table_and_json__the_same_figures(run: Run) -> None:
     assert "1,000,000 KanaUSDT" in table.output
 
 
-def test_withdraw_excess__above_the_threshold__to_the_treasury(run: Run) -> None:
-    assert run("faucet", "1000100", "--account", "TEST::10").exit_code == 0
-    assert run("contribute", "1000100", "--account", "TEST::10").exit_code == 0
+def test_withdraw_excess__above_the_threshold__to_the_treasury(run: Run, kit: Kit) -> None:
+    kit.contribute(kit.actors.contributor, 1_000_100 * U)
     shown = figures(run("withdraw_excess", "40", "--account", "TEST::1", "--json"))
     assert (shown["amount"], shown["excess"], shown["reserve"]) == ("40", "60", "1000060")
     assert figures(run("withdraw_excess", "--account", "TEST::1", "--json"))["excess"] == "0"
@@ -204,8 +214,11 @@ def test_withdraw_excess__refused__in_words(run: Run) -> None:
 # --------------------------------------------------------------------- trading
 
 
+@pytest.mark.usefixtures("kit")
 def test_open__two_accounts__both_positions_and_margins(run: Run) -> None:
-    shown = opened(run, leverage="5")
+    shown = figures(
+        run("open", "long", "10", "--account", "TEST::6", "--maker", "TEST::7", "--leverage", "5", "--json")
+    )
     assert (shown["price"], shown["size"]) == ("100", "10")
     # 1,000 / 5 and the taker's fee of 0.5 move in; the taker pays 0.5, the maker 0.2.
     assert (shown["taker"]["size"], shown["taker"]["equity"]) == ("10", "200")
@@ -213,8 +226,8 @@ def test_open__two_accounts__both_positions_and_margins(run: Run) -> None:
     assert shown["taker"]["state"] == shown["maker"]["state"] == "healthy"
 
 
+@pytest.mark.usefixtures("kit")
 def test_open__named_margins_and_price__taken(run: Run) -> None:
-    rich(run, "TEST::6", "TEST::7")
     amounts = ("--price", "101", "--margin", "300", "--maker-margin", "400")
     shown = figures(run("open", "short", "2", "--account", "TEST::6", "--maker", "TEST::7", *amounts, "--json"))
     assert shown["size"] == "-2"
@@ -222,8 +235,8 @@ def test_open__named_margins_and_price__taken(run: Run) -> None:
     assert shown["maker"]["balance"] == "197.9596"  # 400 - 202 - 0.0404
 
 
+@pytest.mark.usefixtures("kit")
 def test_open__refused__in_words(run: Run) -> None:
-    rich(run, "TEST::6", "TEST::7")
     base = ("open", "long", "10", "--account", "TEST::6", "--maker", "TEST::7")
     refused(run(*base, "--price", "120"), "house: outside fill band - name a --price closer to the mark")
     refused(run(*base, "--margin", "10"), "house: below initial margin")
@@ -232,16 +245,16 @@ def test_open__refused__in_words(run: Run) -> None:
     refused(run("open", "long", "10", "--account", "TEST::6", "--maker", "TEST::6"), "two different accounts")
 
 
+@pytest.mark.usefixtures("opened")
 def test_close__whole_position__flat_and_paid_out(run: Run) -> None:
-    opened(run)
     shown = figures(run("close", "--account", "TEST::6", "--maker", "TEST::7", "--json"))
     assert shown["size"] == "-10"
     assert shown["taker"]["state"] == "flat"
     assert shown["maker"]["state"] == "flat"
 
 
+@pytest.mark.usefixtures("opened")
 def test_close__a_part__the_rest_stays(run: Run) -> None:
-    opened(run)
     shown = figures(run("close", "--account", "TEST::6", "--maker", "TEST::7", "--size", "4", "--json"))
     assert shown["taker"]["size"] == "6"
 
@@ -263,10 +276,8 @@ def test_set_price__more_decimals_than_the_feed__refused(run: Run) -> None:
 # --------------------------------------------------------------------- keepers
 
 
-def test_liquidate__below_maintenance__split_and_taken_over(run: Run) -> None:
-    opened(run)
-    rich(run, "TEST::8")
-    assert run("set_price", "92", "--account", "TEST::9").exit_code == 0
+def test_liquidate__below_maintenance__split_and_taken_over(run: Run, opened: Kit) -> None:
+    opened.set_price(92 * COIN)
     shown = figures(run("liquidate", "TEST::6", "--account", "TEST::8", "--json"))
     # Equity 1000/9 + 0.5 - 0.5 fee - 80 = 31.111112: the fund gets a fifth.
     assert shown["reserve_change"] == "6.222222"
@@ -275,18 +286,16 @@ def test_liquidate__below_maintenance__split_and_taken_over(run: Run) -> None:
     assert shown["liquidator"]["size"] == "10"
 
 
+@pytest.mark.usefixtures("opened")
 def test_liquidate__healthy_position__refused(run: Run) -> None:
-    opened(run)
-    rich(run, "TEST::8")
     refused(
         run("liquidate", "TEST::6", "--account", "TEST::8"), "house: not liquidatable - the position is at or above"
     )
     refused(run("liquidate", "TEST::9", "--account", "TEST::8"), "house: no position")
 
 
-def test_deleverage__insolvent__flagged_then_closed_against_the_other_side(run: Run) -> None:
-    opened(run)
-    assert run("set_price", "80", "--account", "TEST::9").exit_code == 0
+def test_deleverage__insolvent__flagged_then_closed_against_the_other_side(run: Run, opened: Kit) -> None:
+    opened.set_price(80 * COIN)
     first = figures(run("deleverage", "TEST::6", "--account", "TEST::9", "--json"))
     assert first["state"] == "flagged"
     assert 0 < int(first["seconds_to_wait"]) <= 600
@@ -297,13 +306,13 @@ def test_deleverage__insolvent__flagged_then_closed_against_the_other_side(run: 
     assert [entry["size"] for entry in done["counterparties"]] == ["0"]
 
 
+@pytest.mark.usefixtures("opened")
 def test_deleverage__solvent__refused(run: Run) -> None:
-    opened(run)
     refused(run("deleverage", "TEST::6", "--account", "TEST::9"), "house: not insolvent")
 
 
+@pytest.mark.usefixtures("opened")
 def test_positions__everyone_or_named__as_the_chain_has_them(run: Run) -> None:
-    opened(run)
     shown = figures(run("positions", "--json"))
     assert sorted(entry["size"] for entry in shown) == ["-10", "10"]
     assert [entry["size"] for entry in figures(run("positions", "TEST::7", "--market", "0", "--json"))] == ["-10"]
@@ -315,9 +324,8 @@ def test_positions__unknown_account__usage_error(run: Run) -> None:
     refused(run("positions", "nobody"), "nobody", code=2)
 
 
-def test_positions__stale_price__shown_without_figures(run: Run, node: Anvil) -> None:
-    opened(run)
-    RpcBackend(node.url).travel(3_700)
+def test_positions__stale_price__shown_without_figures(run: Run, opened: Kit) -> None:
+    opened.travel(3_700, refresh=False)
     assert {entry["state"] for entry in figures(run("positions", "--json"))} == {"no good price"}
     refused(run("close", "--account", "TEST::6", "--maker", "TEST::7"), "feed: stale price - publish a fresh price")
 
