@@ -18,8 +18,6 @@ from kana_insurance.model.units import BPS
 CAPITALS = (500, 500, 1_000, 1_000, 1_000, 2_000, 2_000, 5_000, 10_000, 25_000)
 #: Leverages, 2x to 20x; 20x is all that an initial margin of 5 % allows.
 LEVERAGES = (2, 3, 4, 5, 5, 7, 8, 10, 10, 12, 15, 20, 20)
-#: Sizes are multiples of this, 0.0001 of the base.
-LOT = 10**14
 #: Of what its margin could carry at its leverage, a new position uses so much: room for fees and slippage.
 FILL_OF_MARGIN_BPS = 9_500
 
@@ -91,12 +89,14 @@ class Book:
         seed: Decides everything about them.
         unit: Base units of a whole token.
         position_cap: Largest base size of an account.
+        lot: Sizes are multiples of this.
     """
 
     count: int
     seed: int
     unit: int
     position_cap: int
+    lot: int
     traders: list[Trader] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ class Book:
     def _entry(self, trader: Trader, free: int, mark: int, scale: int) -> Want | None:
         """A position of the trader's leverage on nearly all he has, long or short by the dice."""
         notional = free * trader.leverage * FILL_OF_MARGIN_BPS // BPS
-        size = min(notional * scale // mark, self.position_cap) // LOT * LOT
+        size = min(notional * scale // mark, self.position_cap) // self.lot * self.lot
         if size == 0:
             return None
         needed = size * mark // scale * BPS // (trader.leverage * FILL_OF_MARGIN_BPS)

@@ -14,7 +14,7 @@ from kana_insurance.backends import address_of
 from kana_insurance.backends.rpc import Key, Receipt, RpcBackend
 from kana_insurance.deployment import DeploymentConfig, MarketConfig, System, deploy
 from kana_insurance.orders import sign_order
-from kana_insurance.replay.engine import Accounts, Settings
+from kana_insurance.replay.engine import Accounts, Settings, Sizes
 from kana_insurance.replay.market import SignedFill
 from kana_insurance.replay.prices import FEED_DECIMALS, History
 from kana_insurance.replay.world import WAD_OF_FEED, Addresses, Call
@@ -144,6 +144,7 @@ def launch(url: str, history: History, settings: Settings, accounts: Accounts, r
     senders = [Key(key) for key in (accounts.relayer, accounts.keeper, accounts.long, accounts.short)]
     backend.rpc_batch([("anvil_setBalance", [str(sender), hex(10**24)]) for sender in senders])
     treasurer, guardian, proposer, fee_recipient, treasury = roles
+    sizes = Sizes.of(settings, history)
     config = DeploymentConfig(
         proposers=[proposer],
         executors=[proposer],
@@ -154,15 +155,15 @@ def launch(url: str, history: History, settings: Settings, accounts: Accounts, r
         threshold=settings.threshold,
         markets=[
             MarketConfig(
-                name="BTC / USD",
+                name="BASE / USD",
                 price=history.bars[0].open * WAD_OF_FEED,
                 feed_decimals=FEED_DECIMALS,
                 max_insurance=settings.max_insurance,
                 initial_margin_bps=settings.initial_margin_bps,
                 maintenance_margin_bps=settings.maintenance_margin_bps,
                 fill_band_bps=settings.fill_band_bps,
-                open_interest_cap=settings.open_interest_cap,
-                position_cap=settings.position_cap,
+                open_interest_cap=sizes.open_interest_cap,
+                position_cap=sizes.position_cap,
             )
         ],
     )

@@ -12,12 +12,11 @@ from kana_insurance.model.units import BPS
 from kana_insurance.replay.book import Book, Trader, Want, account_of
 from kana_insurance.replay.keeper import Keeper
 from kana_insurance.replay.market import Market, submit
-from kana_insurance.replay.prices import History
+from kana_insurance.replay.prices import FEED_DECIMALS, History
 from kana_insurance.replay.thief import Thief, order_of
 from kana_insurance.replay.world import WAD_OF_FEED, Addresses, World
 
 UNIT = 10**6
-COIN = 10**18
 #: Bars between two collections of fees.
 FEES_EVERY = 60
 #: Bars between two points of the charts.
@@ -32,14 +31,36 @@ class Settings:
     seed: int = 7
     threshold: int = 150_000 * UNIT
     contributions: int = 140_000 * UNIT
-    max_insurance: int = 75_000 * UNIT
-    keeper_capital: int = 120_000 * UNIT
+    max_insurance: int = 60_000 * UNIT
+    keeper_capital: int = 180_000 * UNIT
     thief_capital: int = 30_000 * UNIT
     initial_margin_bps: int = 500
     maintenance_margin_bps: int = 250
     fill_band_bps: int = 200
-    open_interest_cap: int = 5_000 * COIN
-    position_cap: int = 25 * COIN
+    #: Caps of the market and of an account, by what they are worth at the first price.
+    open_interest_worth: int = 40_000_000 * UNIT
+    position_worth: int = 150_000 * UNIT
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Base sizes of a replay, 18 decimals, fitted to the first price so that any price history works."""
+
+    open_interest_cap: int
+    position_cap: int
+    #: Traders' sizes are multiples of this: the power of ten that is worth a U or less.
+    lot: int
+
+    @classmethod
+    def of(cls, settings: Settings, history: History) -> Sizes:
+        """Sizes for a history."""
+
+        def worth(amount: int) -> int:
+            return amount * 10 ** (FEED_DECIMALS + 12) // history.bars[0].close
+
+        return cls(
+            worth(settings.open_interest_worth), worth(settings.position_worth), 10 ** (len(str(worth(UNIT))) - 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -110,13 +131,13 @@ def make_world(history: History, settings: Settings, addresses: Addresses) -> Wo
     registry.connect_house("deployer", venue)
     fund.register_market("deployer", addresses.house, 0, True)
     fund.set_max_insurance("deployer", addresses.house, 0, settings.max_insurance)
-    registry.list_market("deployer", market_params(settings, addresses))
+    registry.list_market("deployer", market_params(settings, Sizes.of(settings, history), addresses))
     registry.finish_setup("deployer")
     fund.finish_setup("deployer")
     return World(clock, token, feed, fund, registry, venue, addresses)
 
 
-def market_params(settings: Settings, addresses: Addresses) -> Params:
+def market_params(settings: Settings, sizes: Sizes, addresses: Addresses) -> Params:
     """The replay's market."""
     return Params(
         addresses.feed,
@@ -124,8 +145,8 @@ def market_params(settings: Settings, addresses: Addresses) -> Params:
         initial_margin_bps=settings.initial_margin_bps,
         maintenance_margin_bps=settings.maintenance_margin_bps,
         fill_band_bps=settings.fill_band_bps,
-        open_interest_cap=settings.open_interest_cap,
-        position_cap=settings.position_cap,
+        open_interest_cap=sizes.open_interest_cap,
+        position_cap=sizes.position_cap,
     )
 
 
@@ -144,11 +165,12 @@ class Replay:
         self.settings = settings
         self.world = world
         self.relayer = account_of(accounts.relayer)
-        self.book = Book(settings.traders, settings.seed, UNIT, settings.position_cap)
+        sizes = Sizes.of(settings, history)
+        self.book = Book(settings.traders, settings.seed, UNIT, sizes.position_cap, sizes.lot)
         self.market = Market(world, self.book, self.relayer)
         keeper = account_of(accounts.keeper)
         self.keeper = Keeper(keeper, self.relayer, settings.keeper_capital)
-        self.thief = Thief(account_of(accounts.long), account_of(accounts.short), settings.thief_capital)
+        self.thief = Thief(account_of(accounts.long), account_of(accounts.short), settings.thief_capital, sizes.lot)
         self._keys = accounts
         self._dealer = Trader("keeper", accounts.keeper, 1, settings.keeper_capital)
         self.totals = Totals()

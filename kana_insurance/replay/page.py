@@ -58,7 +58,7 @@ def _draw_price(outcome: Outcome, figure: Figure) -> None:
         label = {"solvent": "liquidated, solvent", "insolvent": "liquidated, insolvent"}.get(kind, "deleveraged")
         bottom.bar(left, counts, width=0.036, bottom=base, align="edge", color=COLOURS[colour], label=label)
         base = [a + b for a, b in zip(base, counts, strict=True)]
-    bottom.set_ylabel("an hour")
+    bottom.set_ylabel("positions an hour")
     legend_above(bottom)
     _date_axis(bottom)
 
@@ -108,6 +108,9 @@ def _draw_split(outcome: Outcome, figure: Figure) -> None:
             if value / widest > 0.12:
                 middle = (start + value / 2) / UNIT
                 axes.text(middle, line, f"{name}\n{tokens(value, 6, 0)}", ha="center", va="center", color="white")
+            elif value:
+                end = (start + value + widest / 80) / UNIT
+                axes.text(end, line, f"{name}\n{tokens(value, 6, 0)}", va="center")
             start += value
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.invert_yaxis()
@@ -142,7 +145,7 @@ def _draw_keeper(outcome: Outcome, figure: Figure) -> None:
     left.set_ylim(bottom=0)
     axis_in_tokens(left.yaxis)
     right.plot(_times(samples), [s.open_interest / 10**WAD_DECIMALS for s in samples], color=COLOURS["collateral"])
-    right.set_title("open interest, both sides, BTC")
+    right.set_title("open interest, both sides")
     right.set_ylim(bottom=0)
     axis_in_tokens(right.yaxis)
     for axes in (left, right):
@@ -154,6 +157,14 @@ def _draw_keeper(outcome: Outcome, figure: Figure) -> None:
 def percent(bps: int) -> str:
     """Basis points as percent: 1,554 is 15.54 %."""
     return f"{format_amount(bps, 2, places=2)} %"
+
+
+def base_size(size: int) -> str:
+    """A base size with at most four decimals that count."""
+    text = format_amount(size, WAD_DECIMALS)
+    whole, point, digits = text.partition(".")
+    zeros = len(digits) - len(digits.lstrip("0")) if whole == "0" else 0
+    return f"{whole}{point}{digits[: zeros + 4]}".rstrip("0").rstrip(".") if point else text
 
 
 def moment(seconds: int) -> str:
@@ -169,7 +180,8 @@ def build(outcome: Outcome) -> Page:
     beside = "on the real contracts and in the reference model" if outcome.transactions else "in the reference model"
     page = Page(
         "A crash, replayed",
-        f"{len(bars):,} bars of {replay.history.name}, from {moment(bars[0].time)} to {moment(bars[-1].time)} UTC, "
+        f"{len(bars):,} bars of {replay.history.name}, from {moment(bars[0].time)} to {moment(bars[-1].time)} UTC "
+        f"({datetime.fromtimestamp(bars[0].time, UTC).year}), "
         f"with {settings.traders} traders of 2x to 20x, one keeper and one thief, {beside}.",
     )
     page.figures(
@@ -186,7 +198,7 @@ def build(outcome: Outcome) -> Page:
     )
     page.heading("What happened")
     page.chart(
-        chart(lambda figure: _draw_price(outcome, figure), height=4.6),
+        chart(lambda figure: _draw_price(outcome, figure), height=5.0),
         "Above, the price; triangles mark the minutes in which the thief strikes. Below, how many positions were "
         "liquidated or closed by deleveraging in each hour.",
     )
@@ -273,7 +285,7 @@ def _thief_part(page: Page, outcome: Outcome) -> None:
     )
     page.figures(
         [
-            (tokens(outcome.thief_gain, 6, 0), "U gained, net of all he put in"),
+            (tokens(outcome.thief_gain, 6, 0), "U gained, net of what he put in"),
             (tokens(outcome.thief_from_fund, 6, 0), "U of it paid by the fund"),
             (tokens(outcome.thief_from_traders, 6, 0), "U charged to other positions"),
             (tokens(outcome.limit_before_thief, 6, 0), "U of limit left when he first came"),
@@ -281,12 +293,12 @@ def _thief_part(page: Page, outcome: Outcome) -> None:
     )
     bars = replay.history.bars
     page.table(
-        ["minute", ">move", ">size, BTC", ">limit left, U", ">from the fund, U", ">from others, U", ">gain, U"],
+        ["minute", ">move", ">base size", ">limit left, U", ">from the fund, U", ">from others, U", ">gain, U"],
         [
             (
                 moment(bars[strike.bar].time),
                 percent(strike.move_bps),
-                format_amount(strike.size, WAD_DECIMALS),
+                base_size(strike.size),
                 *(tokens(v, 6, 2) for v in (strike.limit_left, strike.covered, strike.socialised, strike.gain)),
             )
             for strike in outcome.strikes

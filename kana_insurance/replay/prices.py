@@ -183,10 +183,10 @@ _PHASES = (
     (40, 2_000, 4_500),  # relief
     (60, -3_600, 8_000),  # the crash
     (60, 3_000, 7_000),  # rebound
-    (200, 150, 2_000),  # aftershocks fade
+    (200, 150, 2_000),  # aftershocks, the last of them violent
 )
 #: Single jumps of the built-in path, by bar, in basis points.
-_JUMPS = {349: -310, 421: -260, 447: -640, 455: -480, 459: -1_150, 462: 780}
+_JUMPS = {349: -310, 436: -560, 441: -450, 447: -740, 455: -580, 459: -2_100, 462: 1_300, 586: 1_100, 589: -1_600}
 
 
 def built_in() -> History:

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kana_insurance.amounts import WAD_DECIMALS, format_amount
 from kana_insurance.replay import run
 from kana_insurance.replay.outcome import Outcome, share_bps
-from kana_insurance.replay.page import moment, percent
+from kana_insurance.replay.page import base_size, moment, percent
 from kana_insurance.replay.prices import FEED_DECIMALS
 from kana_insurance.report import tokens
 
@@ -41,7 +40,7 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
     return table
 
 
@@ -113,12 +112,14 @@ def _show_thief(outcome: Outcome, console: Console) -> None:
     if not outcome.strikes:
         console.print("The thief never came: no bar moved by more than his margin.\n")
         return
-    table = _table("The thief", "minute", ">move", ">BTC", ">limit left", ">from the fund", ">from traders", ">gain, U")
+    table = _table(
+        "The thief", "minute", ">move", ">size", ">limit left", ">from the fund", ">from traders", ">gain, U"
+    )
     for strike in outcome.strikes:
         table.add_row(
             moment(outcome.replay.history.bars[strike.bar].time),
             percent(strike.move_bps),
-            format_amount(strike.size, WAD_DECIMALS),
+            base_size(strike.size),
             *(tokens(value, 6, 2) for value in (strike.limit_left, strike.covered, strike.socialised, strike.gain)),
         )
     sums = (outcome.thief_from_fund, outcome.thief_from_traders, outcome.thief_gain)

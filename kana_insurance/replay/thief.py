@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from kana_insurance.model import Fill
 from kana_insurance.model.units import BPS
 from kana_insurance.orders import Order
-from kana_insurance.replay.book import LOT
 from kana_insurance.replay.world import World
 
 #: What a strike costs him beyond the margin of the losing key, rounded up: both fees (5 and 2 bps).
@@ -48,11 +47,13 @@ class Thief:
     Args:
         long, short: The keys; whichever loses is given up.
         capital: Base units he brings along for both together.
+        lot: His sizes are multiples of this.
     """
 
     long: str
     short: str
     capital: int
+    lot: int
     strikes: list[Strike] = field(default_factory=list)
     _open: tuple[int, int, int, int] | None = None
 
@@ -80,7 +81,7 @@ class Thief:
         per_key = self.wallet(world) // 2
         size = per_key * BPS * world.scale // (world.mark * (world.params.initial_margin_bps + COSTS_BPS))
         room = (world.params.open_interest_cap - world.venue.open_interest[world.market_id]) // 2
-        size = min(size, world.params.position_cap, room) // LOT * LOT
+        size = min(size, world.params.position_cap, room) // self.lot * self.lot
         if size <= 0 or world.notional(size) < world.params.min_notional:
             return None
         margin = world.requirement(size, world.params.initial_margin_bps + COSTS_BPS)

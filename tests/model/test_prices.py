@@ -137,5 +137,5 @@ def test_built_in__every_time__the_same_sound_bars_with_a_crash() -> None:
         assert bar.open == before.close
         assert bar.low <= min(bar.open, bar.close)
         assert bar.high >= max(bar.open, bar.close)
-    assert (history.bars[0].open, history.bars[-1].close) == (8_000 * UNIT, 560_513_000_000)
-    assert history.largest_step_bps() == 1_214
+    assert (history.bars[0].open, history.bars[-1].close) == (8_000 * UNIT, 442_993_000_000)
+    assert history.largest_step_bps() == 2_157

@@ -216,7 +216,7 @@ def test_replay__covered_in_full__the_thief_gains_the_cover_less_his_fees() -> N
 
 
 def test_replay__keeper_without_capital__insolvent_positions_are_deleveraged() -> None:
-    outcome = run_model(built_in(), Settings(keeper_capital=2_000 * UNIT))
+    outcome = run_model(History("crash", built_in().bars[430:520]), Settings(keeper_capital=2_000 * UNIT))
 
     totals = outcome.replay.totals
     assert outcome.good
