@@ -1,7 +1,8 @@
 """Pytest fixtures of a deployed Kana system, for this project and for others.
 
-In another project, with Kana installed from a checkout: ``pytest_plugins = ["kana_insurance.testing"]`` in its root
-conftest, then ``ape test``. In runs without Ape (``-p no:ape_test``) import :func:`boa_system` and :func:`reverts_with`
+In another project, with Kana installed from a checkout (``pip install -e``): ``pytest_plugins =
+["kana_insurance.testing"]`` in its root conftest, ``test: number_of_accounts: 20`` and Foundry as the local provider in
+its ape-config.yaml, then ``ape test``. In runs without Ape (``-p no:ape_test``) import :func:`boa_system` and :func:`reverts_with`
 from here; nothing of Ape is started.
 
 The system is deployed once a session, by the code of ``ape run deploy``; Ape's snapshots undo what each test did.
@@ -119,6 +120,8 @@ def actors() -> Actors:
     """The accounts by what they do."""
     from ape import accounts
 
+    if len(accounts.test_accounts) < 20:
+        raise pytest.UsageError("the fixtures of Kana need 'test: number_of_accounts: 20' in ape-config.yaml")
     return Actors.of(accounts.test_accounts[number] for number in range(20))
 
 
