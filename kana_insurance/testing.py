@@ -2,8 +2,8 @@
 
 In another project, with Kana installed from a checkout (``pip install -e``): ``pytest_plugins =
 ["kana_insurance.testing"]`` in its root conftest, ``test: number_of_accounts: 20`` and Foundry as the local provider in
-its ape-config.yaml, then ``ape test``. In runs without Ape (``-p no:ape_test``) import :func:`boa_system` and :func:`reverts_with`
-from here; nothing of Ape is started.
+its ape-config.yaml, then ``ape test``. In runs without Ape (``-p no:ape_test``) import :func:`boa_system` and
+:func:`reverts_with` from here; nothing of Ape is started.
 
 The system is deployed once a session, by the code of ``ape run deploy``; Ape's snapshots undo what each test did.
 """

@@ -11,6 +11,8 @@ import pytest
 
 from kana_insurance import reader
 from kana_insurance.amounts import WAD
+from kana_insurance.backends import CONTRACTS
+from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
     DeploymentConfig,
     DeploymentError,
@@ -249,6 +251,11 @@ def test_network_name__local_chains__one_name() -> None:
 def test_record_path__folder_from_the_environment(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("KANA_DEPLOYMENTS", str(tmp_path))
     assert record_path("local") == tmp_path / "local.json"
+
+
+def test_hints__of_the_scripts__for_reasons_that_contracts_give() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in CONTRACTS.rglob("*.vy"))
+    assert [reason for reason in HINTS if f'"{reason}"' not in sources] == []
 
 
 # ------------------------------------------------------------- fixtures and reader
