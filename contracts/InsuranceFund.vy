@@ -221,8 +221,10 @@ def settle_liquidations(
             reserve,
             terms,
         )
-        reserve += parts.fund - parts.repaid
+        reserve += parts.fund
         if parts.repaid > 0:
+            # It stays with the caller, and total bad debt is another now.
+            reserve -= parts.repaid
             terms = ledger.terms
         splits.append(parts)
     if reserve > before:

@@ -193,11 +193,13 @@ def _settle(
     parts: IInsuranceFund.Split = split._split_floor(
         collateral, terms, bad_debt, reserve
     )
-    booked: uint256 = parts.fund - parts.repaid
-    after: uint256 = reserve + booked
-    assert after <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    after: uint256 = reserve + parts.fund
     if not is_quiet:
-        self._credit(venue, market_id, market, bad_debt, parts.repaid, booked)
+        after -= parts.repaid
+        self._credit(
+            venue, market_id, market, bad_debt, parts.repaid, after - reserve
+        )
+    assert after <= fund_words.MAX_AMOUNT, "fund: amount too large"
     log IInsuranceFund.LiquidationSettled(
         venue=venue,
         market_id=market_id,

@@ -35,8 +35,7 @@ def _split_floor(
     liquidator: uint256 = (
         collateral * ((terms >> 224) & fund_words.MASK_16) // BPS
     )
-    # The fund's share is what it is whatever the coverage; this is the one place where that could change (M35).
-    fund: uint256 = collateral * (terms >> 240) // BPS
+    fund: uint256 = collateral * self._fund_bps(terms) // BPS
     repaid: uint256 = 0
     if bad_debt > 0:
         repaid = min(fund, bad_debt)
@@ -53,3 +52,12 @@ def _split_floor(
         trader=collateral - liquidator - fund,
         repaid=repaid,
     )
+
+
+@internal
+@pure
+def _fund_bps(terms: uint256) -> uint256:
+    """
+    @notice The fund's share now, whatever the coverage (M35: the one place where that could change).
+    """
+    return terms >> 240

@@ -154,19 +154,23 @@ class Bench:
             sent = fund.contribute_with_permit(AMOUNT, FOREVER, *signature, sender=account)
             yield name, self.measured(sent)
 
-        venue.settle(0, AMOUNT, sender=self.actors.keeper)
-        yield "settle", self.measured(venue.settle(0, AMOUNT, sender=self.actors.keeper))
-        yield "settle_batch", self.settle_batch()
-        venue.cover(0, AMOUNT, sender=self.actors.keeper)
-        yield "cover", self.measured(venue.cover(0, AMOUNT, sender=self.actors.keeper))
-        yield "settle_used", self.measured(venue.settle(0, AMOUNT, sender=self.actors.keeper))
+        venue.settle(AMOUNT, sender=self.actors.keeper)
+        yield "settle", self.measured(venue.settle(AMOUNT, sender=self.actors.keeper))
+        yield from self.batches()
+        venue.cover(AMOUNT, sender=self.actors.keeper)
+        yield "cover", self.measured(venue.cover(AMOUNT, sender=self.actors.keeper))
+        yield "settle_used", self.measured(venue.settle(AMOUNT, sender=self.actors.keeper))
 
-    def settle_batch(self) -> Measured:
-        """A batch of traders who have been settled before."""
+    def batches(self) -> Iterator[tuple[str, Measured]]:
+        """Batches of liquidations of one market: for the fund alone, and with credits to known traders."""
         traders = [int(self.account(200 + number).address, 16) for number in range(BATCH)]
-        entries = [trader | (AMOUNT << 160) for trader in traders]
-        self.venue.settle_batch(0, entries, sender=self.actors.keeper)
-        return self.measured(self.venue.settle_batch(0, entries, sender=self.actors.keeper))
+        credited = [trader | (AMOUNT << 160) for trader in traders]
+        for name, function, entries in (
+            ("settle_batch", self.venue.settle_batch, [AMOUNT] * BATCH),
+            ("settle_batch_credits", self.venue.settle_batch_and_credit, credited),
+        ):
+            function(entries, sender=self.actors.keeper)
+            yield name, self.measured(function(entries, sender=self.actors.keeper))
 
     def withdraw_excess(self) -> Measured:
         """The second withdrawal. It leaves the reserve above the threshold: the fund takes no slices afterwards."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tools.gasbench.costs import COST, MEANING
+from tools.gasbench.costs import COMPILED, COST, MEANING
 from tools.gasbench.results import MAX_GROWTH, MAX_RATIO, Result, figure
 
 _HEAD = f"""# Gas
@@ -25,12 +25,14 @@ KanaUSDT.
   written with all global state in one word, the calls, a minimal event, and a token that does no more than it must.
 - **named extras**: what the rules of [mechanics.md](mechanics.md) ask beyond that, each with its rule: a slot, a field
   of an event, a call. They are counts of the prices at the end of this page, never fitted to a measurement: floor and
-  extras together are exactly the priced work in the transaction's trace, contract by contract, or `make gas` fails. Two
-  lines are measured from the trace instead, and aren't the fund's: what KanaUSDT itself computes, and what the calling
-  contract does.
-- **ratio**: gas / (floor + named extras), at most {MAX_RATIO}. What is left above 1 is arithmetic, memory and control
-  flow.
-- **target**: the most that the operation may cost.
+  extras together are exactly the priced work in the transaction's trace, contract by contract, or `make gas` fails.
+  The few prices of what the compiler makes of a sum or a check can't be counted in a trace; they are opcodes summed.
+  One line is measured from the trace: what the calling contract computes, which isn't the fund's.
+- **KanaUSDT**: what this token itself spends beyond the least of a token. Floors and targets are those of such a least
+  token, so this is taken off before gas is compared with either.
+- **ratio**: (gas - KanaUSDT) / (floor + named extras), at most {MAX_RATIO}. What is left above 1 is arithmetic, memory
+  and control flow.
+- **target**: the most that the operation may cost, KanaUSDT taken off.
 
 `make gas` fails when an operation misses its target or its ratio, or grew by more than {MAX_GROWTH / 100} % over the
 accepted figure in `docs/gas.json`; `python tools/gas.py --accept` accepts new figures on purpose.
@@ -50,13 +52,14 @@ def _rows(results: Sequence[Result]) -> list[list[str]]:
         operation, bound, ratio = result.operation, result.bound, result.ratio
         floor = "–" if operation.floor is None else figure(result.floor)
         extras = "–" if bound is None else figure(bound - result.floor)
-        target = "–" if operation.target is None else f"{operation.target:,}"
+        target = "–" if operation.target is None else f"{operation.target:,}" + ("*" if operation.missed else "")
         share = "–" if ratio is None else f"{ratio:.3f}"
-        rows.append([operation.title, figure(result.gas), floor, extras, share, target])
+        own = "–" if bound is None else figure(result.own)
+        rows.append([operation.title, figure(result.gas), own, floor, extras, share, target])
     return rows
 
 
-_COLUMNS = ["operation", "gas", "floor", "named extras", "ratio", "target"]
+_COLUMNS = ["operation", "gas", "KanaUSDT", "floor", "named extras", "ratio", "target"]
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -66,23 +69,34 @@ def markdown(results: Sequence[Result]) -> str:
     parts = [_HEAD, "## Operations\n", _table([_COLUMNS, *_rows(bounded)])]
     parts += ["Watched, without a target:\n", _table([_COLUMNS[:2], *(row[:2] for row in _rows(watched))])]
     notes = [f"- {result.operation.title}: {result.operation.note}" for result in results if result.operation.note]
+    notes += [
+        f"- \\* {result.operation.title} is {figure(result.judged)} without KanaUSDT's own; {result.operation.missed}"
+        for result in results
+        if result.operation.missed
+    ]
     parts += ["\n".join(notes) + "\n", "## Named extras\n"]
     for result in results:
         if result.bound is None:
             continue
         rows = [["what", "rule", "gas"]]
-        rows += [
-            [line.what, "–" if line.rule in ("token", "venue") else line.rule, figure(line.gas)]
-            for line in result.extras
-        ]
-        parts += [f"### {result.operation.title}\n", _table(rows, right=2)]
+        rows += [[line.what, line.rule or "–", figure(line.gas)] for line in result.extras]
+        parts += [f"### {result.operation.title}\n", _table(rows, right=2), _floor(result)]
         if result.operation.refund:
             parts.append(f"Before a refund of {result.operation.refund:,}, at most a fifth of the whole.\n")
     parts += ["## Where the gas goes\n", _where(results), "## Prices\n"]
     prices = [["unit", "what it is", "gas"]]
     prices += [[kind, MEANING[kind], f"{price:,}"] for kind, price in COST.items()]
-    parts.append(_table(prices, right=2))
+    compiled = [prices[0], *([kind, MEANING[kind], f"{price:,}"] for kind, price in COMPILED.items())]
+    parts += [_table(prices, right=2), "What Vyper 0.4.3 makes of it:\n", _table(compiled, right=2)]
     return "\n".join(parts)
+
+
+def _floor(result: Result) -> str:
+    """The floor's parts in a sentence."""
+    items = result.operation.items
+    parts = [f"transaction and call {figure(result.call)}"]
+    parts += [f"{part.what} {figure(part.gas / items)}" for part in result.operation.parts]
+    return f"Its floor: {'; '.join(parts)}.\n"
 
 
 def _where(results: Sequence[Result]) -> str:
@@ -98,7 +112,7 @@ def _where(results: Sequence[Result]) -> str:
 def record(results: Sequence[Result], accepted: dict[str, float]) -> str:
     """docs/gas.json."""
     entries: dict[str, Any] = {result.operation.id: result.record(accepted[result.operation.id]) for result in results}
-    return json.dumps({"prices": COST, "operations": entries}, indent=1) + "\n"
+    return json.dumps({"prices": COST | COMPILED, "operations": entries}, indent=1) + "\n"
 
 
 def terminal(results: Sequence[Result], accepted: dict[str, float]) -> Table:
