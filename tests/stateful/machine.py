@@ -50,7 +50,7 @@ def move(weight: int, **choices: Choice) -> Callable[[Callable[..., None]], Call
 
 small = between(0, 11)
 trader = between(0, 6)
-market = one_of(0, 0, 0, 1)  # three times of four the shared one
+market = one_of(0, 0, 2, 2, 1)  # the isolated one less often
 mostly = one_of(True, True, True, False)
 moves = one_of(30, -30, 200, -200, 600, -600, 900, -900, 1_500, -1_500, -3_000, 4_000)
 amounts = one_of(0, 1, 777_777, 90 * U, 4_000 * U, HUGE)
@@ -104,17 +104,15 @@ class Machine:
 
     # ------------------------------------------------------------------ traders
 
-    @move(0, money=between(20, 4_000), reserve=between(0, 22_000), crowd=one_of(3, 3, 5, 7))
+    @move(0, money=between(20, 4_000), reserve=one_of(0, 300, 5_000, 19_990, 20_000, 21_500), crowd=one_of(3, 3, 5, 7))
     def begin(self, money: int, reserve: int, crowd: int) -> None:
         """Money in; who takes part."""
         self.traders = self.traders[:crowd]
         for number, name in enumerate(self.traders):
             self.it.house("deposit", name, (money * (number + 1) % 4_000 + 20) * U + money)
-        for number in (0, 1):
-            if reserve >> number:
-                self.it.fund(
-                    number, "contribute", self.it.names.contributor, (reserve >> number) * U // (1 + 20 * number) + 1
-                )
+        for number, amount in enumerate((reserve * U, reserve * U // 20 + 1)):
+            if amount > 0:
+                self.it.fund(number, "contribute", self.it.names.contributor, amount)
 
     @move(2, number=trader, other=trader, amount=one_of(0, 1, 7 * U + 3, 500 * U, 3_000 * U + 1, 3_000 * U, HUGE))
     def deposit(self, number: int, other: int, amount: int) -> None:
@@ -384,6 +382,20 @@ class Machine:
         }[fault]
         self.it.house("deleverage", self.it.names.keeper, market_id, name, names)
 
+    @move(4, market_id=one_of(0, 1, 2, 2), whom=trader, fresh=trader, after=small)
+    def ruin(self, market_id: int, whom: int, fresh: int, after: int) -> None:
+        """A winner flees, the loser is closed against whoever is left; then the fund is asked for money."""
+        self.flee(market_id, whom, fresh, 2)
+        self.deleverage(market_id, whom, 600, "", fresh)
+        fund = self.it.fund_of(market_id)
+        number = self.it.funds.index(fund)
+        if after < 4:
+            self.contribute(number, whom, whom, max(fund.room(), 1) + after % 2 * 50 * U)
+        if after < 6:
+            self.withdraw_excess(number, after % 3, 0)
+        if after > 2:
+            self.liquidate(market_id ^ 2 if market_id != 1 else 1, whom, fresh, "whole", 1)
+
     @move(2, market_id=market, number=trader)
     def settle(self, market_id: int, number: int) -> None:
         self.it.house("settle", self.it.names.keeper, market_id, pick(self.holders(market_id), number))
@@ -414,7 +426,7 @@ class Machine:
 
     def refresh(self) -> None:
         """The same prices again."""
-        for market_id in (0, 1):
+        for market_id in range(len(self.it.feeds)):
             self.it.price(market_id, self.mark(market_id))
 
     # ------------------------------------------------------------------ the fund and its people
@@ -462,7 +474,7 @@ class Machine:
         calls: list[tuple[Any, ...]] = [
             ("set_threshold", amount),
             ("set_max_insurance", house, number, amount),
-            ("set_max_insurance", house, number, amount),
+            ("set_max_insurance", house, number or 2, amount),
             ("set_window", amount, HOUR * (1 + amount % 7)),
             ("set_split", amount % 5_003, amount % 3_001),
         ]

@@ -1,4 +1,4 @@
-"""The reference model behind the moves: a system of two markets, the second isolated, with every invariant watched."""
+"""The reference model behind the moves: a system of three markets, one isolated, with every invariant watched."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ RICHES = 10**9 * U
 # The terms of the two funds, and what each market may cost its fund.
 SHARED = {"threshold": 20_000 * U, "liquidator_bps": 3_000, "fund_bps": 2_000}
 ISOLATED = {"threshold": 1_000 * U, "liquidator_bps": 2_500, "fund_bps": 1_500}
-SHARED_LIMIT, ISOLATED_LIMIT = 3_000 * U, 500 * U
+# The shared fund's limits of the markets: the second is covered by its own fund alone, the third is new.
+LIMITS, ISOLATED_LIMIT = (3_000 * U, 0, 0), 500 * U
 CAPS = {"open_interest_cap": 4_000 * COIN, "position_cap": 1_500 * COIN}
-# Parameters of the two markets but for feed and fund, which are the addresses'.
-MARKETS: tuple[dict[str, Any], ...] = (CAPS, {**CAPS, "taker_fee_bps": 0, "maker_fee_bps": 0})
+# Parameters of the markets but for feed and fund, which are the addresses'.
+MARKETS: tuple[dict[str, Any], ...] = (CAPS, {**CAPS, "taker_fee_bps": 0, "maker_fee_bps": 0}, CAPS)
 PRICE = 100 * COIN
 
 
@@ -49,7 +50,7 @@ class Names:
     house: str = "house"
     gateway: str = "gateway"
     funds: tuple[str, str] = ("shared", "isolated")
-    feeds: tuple[str, str] = ("feed 0", "feed 1")
+    feeds: tuple[str, ...] = ("feed 0", "feed 1", "feed 2")
 
     @property
     def people(self) -> list[str]:
@@ -86,7 +87,9 @@ class ModelSide:
         self._paid_in: Counter[tuple[str, int]] = Counter()
         self._covered: Counter[tuple[str, int]] = Counter()
         self._donated: Counter[str] = Counter()
-        self._limit = {number: self.fund_of(number).markets[self._key(number)].max_insurance for number in (0, 1)}
+        self._limit = {
+            number: self.fund_of(number).markets[self._key(number)].max_insurance for number in range(len(MARKETS))
+        }
         self.state = self.before = self.model_state()
 
     @contextmanager
@@ -115,8 +118,8 @@ class ModelSide:
         for market_id, (address, params) in enumerate(zip(names.feeds, MARKETS, strict=True)):
             self.registry.know(feed=(address, self.feeds[market_id]))
             shared.register_market("deployer", names.house, market_id, True)
+            shared.set_max_insurance("deployer", names.house, market_id, LIMITS[market_id])
             self.registry.list_market("deployer", Params(address, shared.address, **params))
-        shared.set_max_insurance("deployer", names.house, 0, SHARED_LIMIT)
         isolated.register_market("deployer", names.house, 1, True)
         isolated.set_max_insurance("deployer", names.house, 1, ISOLATED_LIMIT)
         for part in (shared, isolated, self.registry):
@@ -220,7 +223,7 @@ class ModelSide:
         if not changed:
             assert self.state == self.before, "I14: a refused call changed something"
             return
-        owed = {market_id: self.fund_of(market_id).bad_debt(*self._key(market_id)) for market_id in (0, 1)}
+        owed = {market_id: self.fund_of(market_id).bad_debt(*self._key(market_id)) for market_id in range(len(MARKETS))}
         venue, donated = self.state["venue"], self._donated[self.names.house]
         inv.check_venue(venue, owed, donations=donated, roundings=self.venue.roundings)
         inv.i3_shortfall_conserved(self.venue.log)

@@ -42,5 +42,5 @@ def test_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixt
 
 def test_machine__model_alone__keeps_every_invariant(capsys: pytest.CaptureFixture[str]) -> None:
     side = ModelSide()
-    runs = run(side, 1_000_000 if DEEP else 40_000)
+    runs = run(side, 1_000_000 if DEEP else 20_000)
     tell(side.count, runs, capsys)

@@ -20,7 +20,7 @@ from kana_insurance.model import Fill, Refused
 from kana_insurance.orders import Order
 from kana_insurance.testing import boa_system
 from tests.stateful.chain import Cached, Chain
-from tests.stateful.side import ISOLATED, ISOLATED_LIMIT, MARKETS, RICHES, SHARED, SHARED_LIMIT, START, ModelSide, Names
+from tests.stateful.side import ISOLATED, ISOLATED_LIMIT, LIMITS, MARKETS, RICHES, SHARED, START, ModelSide, Names
 
 NEVER = 2**64
 # Logged by the contracts and not by the model (the state that they tell of is compared), or with other fields.
@@ -41,10 +41,9 @@ def own_chain() -> Iterator[None]:
 def deploy() -> tuple[Kit, Any]:
     """The system, by the code of ``ape run deploy``; and the second market's own fund, put in by governance (M17)."""
     boa.env.evm.patch.timestamp = START
-    limits = (SHARED_LIMIT, 0)
     markets = [
         MarketConfig(name=f"COIN {number} / USD", max_insurance=limit, **params)
-        for number, (limit, params) in enumerate(zip(limits, MARKETS, strict=True))
+        for number, (limit, params) in enumerate(zip(LIMITS, MARKETS, strict=True))
     ]
     kit = boa_system(markets=markets, **SHARED)
     config, me, house = kit.system.config, kit.actors.deployer, kit.house.address
@@ -77,7 +76,6 @@ def names_of(kit: Kit, isolated: Any) -> Names:
     """The model's names: addresses."""
     actors = kit.actors
     roles = ("contributor", "keeper", "fee_recipient", "treasury", "treasurer", "guardian")
-    shared_feed, isolated_feed = kit.feeds
     return Names(
         traders=tuple(str(trader) for trader in traders(kit)),
         **{role: str(getattr(actors, role)) for role in roles},
@@ -85,7 +83,7 @@ def names_of(kit: Kit, isolated: Any) -> Names:
         house=str(kit.house.address),
         gateway=str(kit.gateway.address),
         funds=(str(kit.fund.address), str(isolated.address)),
-        feeds=(str(shared_feed.address), str(isolated_feed.address)),
+        feeds=tuple(str(feed.address) for feed in kit.feeds),
     )
 
 
