@@ -11,6 +11,7 @@ from kana_insurance.model import invariants as inv
 U = 10**6  # one whole KanaUSDT
 COIN = 10**18
 PRICE = 10**18  # 1 U for a coin
+MARGIN = 10_050 * U  # initial margin of 1,000 coins at 100 U, and the fee of 5 bps
 
 
 @dataclass
@@ -88,3 +89,14 @@ def world(
     if reserve:
         it.contribute(reserve)
     return it
+
+
+def pair(it: World, long: str = "long", short: str = "short") -> None:
+    """Two keys on opposite sides of 1,000 coins, at full leverage, all they have in the position."""
+    it.fund_trader(long, short, amount=MARGIN)
+    it.fill(long, short, 1_000 * COIN, 100, MARGIN)
+
+
+def gap(it: World, price: int) -> None:
+    """One update of the mark, to a price in U."""
+    it.feed.push(price * PRICE)
