@@ -91,7 +91,9 @@ def _ceiling(terms: uint256) -> uint256:
     """
     @notice What the reserve is kept at: threshold and bad debt. Below it lies the room (M1), above it the excess (M8).
     """
-    return fund_words._threshold(terms) + fund_words._total_bad_debt(terms)
+    return (terms & fund_words.MAX_AMOUNT) + (
+        (terms >> 112) & fund_words.MAX_AMOUNT
+    )
 
 
 @internal
