@@ -163,7 +163,8 @@ def _autosign(_context: click.Context, _parameter: click.Parameter, account: Any
     """Let a keyfile account sign without asking where its passphrase is in the environment."""
     alias = getattr(account, "alias", None) or ""
     if hasattr(account, "set_autosign") and os.environ.get(f"APE_ACCOUNTS_{alias}_PASSPHRASE"):
-        account.set_autosign(True)
+        with told():
+            account.set_autosign(True)
     return account
 
 
