@@ -22,7 +22,7 @@ def _times(samples: Sequence[Sample]) -> list[Any]:
 
 
 def _date_axis(axes: Any) -> None:
-    locator = AutoDateLocator(minticks=5, maxticks=10)
+    locator = AutoDateLocator(minticks=4, maxticks=9)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 
@@ -149,7 +149,7 @@ def _draw_keeper(outcome: Outcome, figure: Figure) -> None:
     right.set_ylim(bottom=0)
     axis_in_tokens(right.yaxis)
     for axes in (left, right):
-        locator = AutoDateLocator(minticks=3, maxticks=5)
+        locator = AutoDateLocator(minticks=3, maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 

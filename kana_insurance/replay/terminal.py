@@ -112,9 +112,7 @@ def _show_thief(outcome: Outcome, console: Console) -> None:
     if not outcome.strikes:
         console.print("The thief never came: no bar moved by more than his margin.\n")
         return
-    table = _table(
-        "The thief", "minute", ">move", ">size", ">limit left", ">from the fund", ">from traders", ">gain, U"
-    )
+    table = _table("The thief", "minute", ">move", ">size", ">limit left", ">fund paid", ">traders paid", ">gain, U")
     for strike in outcome.strikes:
         table.add_row(
             moment(outcome.replay.history.bars[strike.bar].time),
