@@ -105,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         sys.stdout.write(record)
     else:
-        Console().print(report.terminal(found, accepted))
+        console = Console()
+        console.print(report.terminal(found, accepted, console.width))
     for miss in misses:
         errors.print(f"[red]misses[/red] {miss}", highlight=False, soft_wrap=True)
     for line in grown:

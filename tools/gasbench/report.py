@@ -11,6 +11,9 @@ from rich.table import Table
 from tools.gasbench.costs import COMPILED, COST, MEANING
 from tools.gasbench.results import MAX_GROWTH, MAX_RATIO, Result, figure
 
+#: Columns of a terminal from which on the whole table fits.
+WIDE = 130
+
 _HEAD = f"""# Gas
 
 What every operation costs on a fresh local chain (Anvil, its default hard fork), as the receipt says it, measured by
@@ -115,13 +118,15 @@ def record(results: Sequence[Result], accepted: dict[str, float]) -> str:
     return json.dumps({"prices": COST | COMPILED, "operations": entries}, indent=1) + "\n"
 
 
-def terminal(results: Sequence[Result], accepted: dict[str, float]) -> Table:
-    """The table for the terminal."""
+def terminal(results: Sequence[Result], accepted: dict[str, float], width: int) -> Table:
+    """The table for a terminal of that many columns; a narrow one shows gas, ratio and target alone."""
+    shown = range(len(_COLUMNS)) if width >= WIDE else (0, 1, 5, 6)
     table = Table(title="Gas")
-    for i, column in enumerate([*_COLUMNS, "change"]):
-        table.add_column(column, justify="right" if i else "left")
+    for i in shown:
+        table.add_column(_COLUMNS[i], justify="right" if i else "left", no_wrap=i > 0)
+    table.add_column("change", justify="right", no_wrap=True)
     for result, row in zip(results, _rows(results), strict=True):
         before = accepted.get(result.operation.id)
         change = "new" if before is None else f"{(result.gas / before - 1) * 100:+.2f} %"
-        table.add_row(*row, change, style="red" if result.misses else None)
+        table.add_row(*(row[i] for i in shown), change, style="red" if result.misses else None)
     return table
