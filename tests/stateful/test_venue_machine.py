@@ -8,12 +8,16 @@ itself with two EOA signatures.
 from __future__ import annotations
 
 import os
+from random import Random
 
+import boa
 import pytest
 
+from kana_insurance.kit import COIN, U
+from kana_insurance.model import Fill
 from tests.stateful.chain import Chain
 from tests.stateful.machine import run
-from tests.stateful.side import Count, ModelSide
+from tests.stateful.side import PRICE, Count, ModelSide
 from tests.stateful.twins import Twins, deploy, own_chain
 
 DEEP = bool(os.environ.get("KANA_DEEP"))
@@ -38,6 +42,32 @@ def test_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixt
         twins = Twins(*deploy(), Chain())
         runs = run(twins, 100_000 if DEEP else 5_000)
         tell(twins.count, runs, capsys)
+
+
+def test_machine__more_counterparties_than_one_call_takes__chain_and_model_agree() -> None:
+    """M28a in parts: 64 of 70 are closed, the price moves, then the rest; the loss is socialised both times."""
+    random, market_id = Random(2), 2
+    with own_chain():
+        crowd = [str(boa.env.generate_address()) for _ in range(70)]
+        twins = Twins(*deploy(crowd), Chain(), crowd)
+        long, keeper = twins.names.traders[0], twins.names.keeper
+        twins.house("deposit", long, 200_000 * U)
+        twins.house("add_margin", long, market_id, 4_500 * U)
+        twins.fund(0, "contribute", long, 10_000 * U)
+        for number, short in enumerate(crowd):
+            size = 5 * COIN + random.randrange(COIN)
+            twins.house("deposit", short, 300 * U)
+            fill = Fill(market_id, short, long, size, PRICE + random.randrange(COIN), 100 * U + number, 7)
+            assert twins.trade(fill, signed=False) is None
+        for price, named in ((85 * COIN + 10**10, crowd[:64]), (84 * COIN - 3 * 10**10, crowd[64:])):
+            twins.price(market_id, price)
+            if twins.venue.flagged_at[market_id, long] == 0:
+                assert twins.house("flag", keeper, market_id, long) is None
+                twins.wait(600)
+            assert twins.house("deleverage", keeper, market_id, long, named) is None
+            left = twins.venue.size[market_id, long]
+        assert left == 0
+        assert twins.count.events["Deleveraged"] == 70
 
 
 def test_machine__model_alone__keeps_every_invariant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -38,8 +38,11 @@ def own_chain() -> Iterator[None]:
         yield
 
 
-def deploy() -> tuple[Kit, Any]:
-    """The system, by the code of ``ape run deploy``; and the second market's own fund, put in by governance (M17)."""
+def deploy(crowd: Sequence[str] = ()) -> tuple[Kit, Any]:
+    """The system, by the code of ``ape run deploy``; and the second market's own fund, put in by governance (M17).
+
+    ``crowd`` are more traders than the machine's, who can't sign.
+    """
     boa.env.evm.patch.timestamp = START
     markets = [
         MarketConfig(name=f"COIN {number} / USD", max_insurance=limit, **params)
@@ -53,7 +56,7 @@ def deploy() -> tuple[Kit, Any]:
     isolated.set_max_insurance(house, 1, ISOLATED_LIMIT, sender=me)
     isolated.finish_setup(sender=me)
     kit.registry.replace_fund(1, isolated.address, sender=kit.timelock.address)
-    for person in people(kit):
+    for person in [*people(kit), *crowd]:
         kit.mint(person, RICHES)
         for spender in (kit.fund, isolated, kit.house):
             kit.asset.approve(spender.address, 2**256 - 1, sender=person)
@@ -72,12 +75,12 @@ def people(kit: Kit) -> list[Any]:
     return [*traders(kit), actors.contributor, actors.keeper, actors.fee_recipient, actors.treasury]
 
 
-def names_of(kit: Kit, isolated: Any) -> Names:
+def names_of(kit: Kit, isolated: Any, crowd: Sequence[str]) -> Names:
     """The model's names: addresses."""
     actors = kit.actors
     roles = ("contributor", "keeper", "fee_recipient", "treasury", "treasurer", "guardian")
     return Names(
-        traders=tuple(str(trader) for trader in traders(kit)),
+        traders=(*(str(trader) for trader in traders(kit)), *crowd),
         **{role: str(getattr(actors, role)) for role in roles},
         governance=str(kit.timelock.address),
         house=str(kit.house.address),
@@ -90,9 +93,9 @@ def names_of(kit: Kit, isolated: Any) -> Names:
 class Twins(ModelSide):
     """Chain and model of one system."""
 
-    def __init__(self, kit: Kit, isolated: Any, chain: Chain) -> None:
+    def __init__(self, kit: Kit, isolated: Any, chain: Chain, crowd: Sequence[str] = ()) -> None:
         self.kit, self.chain = kit, chain
-        names = names_of(kit, isolated)
+        names = names_of(kit, isolated, crowd)
         self.keys = {str(trader): trader for trader in traders(kit)}
         self.parts = {"house": kit.house, "registry": kit.registry, names.funds[0]: kit.fund, names.funds[1]: isolated}
         self.nonce = 0
