@@ -98,13 +98,29 @@ def _locked() -> Iterator[None]:
         yield
 
 
-def _read_state() -> dict[str, str]:
+def _built() -> dict[str, str]:
+    """Digest of the code that the build holds, by source id."""
     manifest = STATE.parent / "__local__.json"
-    if not STATE.is_file() or not manifest.is_file():
+    if not manifest.is_file():
         return {}
-    state: dict[str, str] = json.loads(STATE.read_text(encoding="utf-8"))
-    built = {entry.get("sourceId") for entry in json.loads(manifest.read_text()).get("contractTypes", {}).values()}
-    return {source: value for source, value in state.items() if source in built}
+    kinds = json.loads(manifest.read_text(encoding="utf-8")).get("contractTypes", {}).values()
+    return {
+        kind["sourceId"]: hashlib.sha256(json.dumps(kind.get("runtimeBytecode"), sort_keys=True).encode()).hexdigest()
+        for kind in kinds
+        if kind.get("sourceId")
+    }
+
+
+def _read_state() -> dict[str, str]:
+    """Fingerprint of what the build holds, by source id: of code that is still the code that was built under it.
+
+    Ape writes its whole build back from memory, so that another process may have put older code in its place.
+    """
+    if not STATE.is_file():
+        return {}
+    state: dict[str, list[str]] = json.loads(STATE.read_text(encoding="utf-8"))
+    built = _built()
+    return {source: entry[0] for source, entry in state.items() if len(entry) == 2 and built.get(source) == entry[1]}
 
 
 def refresh(force: bool = False) -> list[str]:
@@ -121,7 +137,8 @@ def refresh(force: bool = False) -> list[str]:
         if not stale:
             return []
         failures = _compile(stale)
-        good = {source: value for source, value in wanted.items() if source not in failures}
+        built = _built()
+        good = {source: [value, built.get(source, "")] for source, value in wanted.items() if source not in failures}
         STATE.write_text(json.dumps(good, indent=1), encoding="utf-8")
     if failures:
         raise BuildError("\n".join(f"{source}: {reason}" for source, reason in failures.items()))
