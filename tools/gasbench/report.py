@@ -121,7 +121,7 @@ def record(results: Sequence[Result], accepted: dict[str, float]) -> str:
 def terminal(results: Sequence[Result], accepted: dict[str, float], width: int) -> Table:
     """The table for a terminal of that many columns; a narrow one shows gas, ratio and target alone."""
     shown = range(len(_COLUMNS)) if width >= WIDE else (0, 1, 5, 6)
-    table = Table(title="Gas")
+    table = Table(title="Gas", caption="* missed for a reason: see docs/gas.md")
     for i in shown:
         table.add_column(_COLUMNS[i], justify="right" if i else "left", no_wrap=i > 0)
     table.add_column("change", justify="right", no_wrap=True)
