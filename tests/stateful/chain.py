@@ -38,6 +38,7 @@ class Chain:
     def __init__(self) -> None:
         # Contracts that boa knows are printed with their whole storage whenever one reverts.
         boa.env._contracts.clear()
+        boa.env.enable_fast_mode()
         opcodes = boa.env.evm.vm.state.computation_class.opcodes
         self._recorder = _SloadRecorder(opcodes[_SLOAD])
         opcodes[_SLOAD] = self._recorder
