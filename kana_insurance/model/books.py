@@ -79,12 +79,12 @@ class VenueBooks(Stateful):
         return self._is_liquidatable((market_id, trader), self.registry.quote(market_id))
 
     def accounted(self) -> int:
-        """Tokens that the books say the house holds."""
+        """Tokens that the books say the house holds (M26)."""
         books = (self.free, self.pot, self.fees, self.dust_fees)
         return sum(sum(book.values()) for book in books)
 
     def state(self) -> dict[str, Any]:
-        """Everything that a reader of the chain sees too; empty positions and zero balances left out."""
+        """All of M26's quantities, as a reader of the chain sees them; empty positions and zero balances left out."""
         held = {key for ledger in (self.size, self.balance) for key, amount in ledger.items() if amount}
         return {
             "free": {account: amount for account, amount in self.free.items() if amount},
@@ -114,22 +114,28 @@ class VenueBooks(Stateful):
     # ------------------------------------------------------------------ internals: positions
 
     def _check_packed(self, market_id: int, trader: Account) -> None:
+        """Size and balance fit the word that they share on chain; beyond it a call is refused."""
         key = (market_id, trader)
         require(max(abs(self.size[key]), abs(self.balance[key])) <= MAX_PACKED, "house: amount too large")
 
     def _equity(self, key: PositionKey, mark: int) -> int:
+        """Balance and value at mark, as stored (M26)."""
         return self.balance[key] + value_down(self.size[key], mark, self.scale)
 
     def _settled_equity(self, key: PositionKey, mark: int) -> int:
+        """Equity as it will be once the pending charge is paid (M26, M29)."""
         return self._equity(key, mark) - self.pending_charge(*key)
 
     def _initial_margin(self, key: PositionKey, quote: Quote) -> int:
+        """What a position needs when its risk grows (M27)."""
         return margin_up(self.size[key], quote.mark, quote.params.initial_margin_bps, self.scale)
 
     def _maintenance_margin(self, key: PositionKey, quote: Quote) -> int:
+        """Below it a position may be liquidated (M28)."""
         return margin_up(self.size[key], quote.mark, quote.params.maintenance_margin_bps, self.scale)
 
     def _is_liquidatable(self, key: PositionKey, quote: Quote) -> bool:
+        """Whether equity is below maintenance margin; a flat position's never is (M28)."""
         return self._settled_equity(key, quote.mark) < self._maintenance_margin(key, quote)
 
     def _settle(self, market_id: int, trader: Account) -> None:
@@ -178,6 +184,7 @@ class VenueBooks(Stateful):
         self._log_margin(market_id, trader, -amount)
 
     def _log_margin(self, market_id: int, trader: Account, amount: int) -> None:
+        """Margin > 0 went into the position (M26a)."""
         self.log(
             "MarginMoved",
             market_id=market_id,
@@ -188,6 +195,7 @@ class VenueBooks(Stateful):
         )
 
     def _unflag(self, key: PositionKey) -> None:
+        """Take the flag off, if there is one (M28a)."""
         if self.flagged_at[key] > 0:
             self.flagged_at[key] = 0
             self.log("Unflagged", market_id=key[0], trader=key[1])

@@ -424,7 +424,7 @@ class FundModel(Stateful):
         return now - self.held - holding
 
     def state(self) -> dict[str, Any]:
-        """Everything that a reader of the chain sees too, zeros left out."""
+        """Everything that a reader of the chain sees too, zeros left out (I1 to I5, I13)."""
         return {
             "reserve": self.reserve,
             "threshold": self.threshold,
@@ -447,29 +447,36 @@ class FundModel(Stateful):
     # ------------------------------------------------------------------ internals
 
     def _check_open(self) -> None:
+        """No money before `finish_setup` (M9)."""
         require(self.payouts_resume_at != BEFORE_SETUP, "fund: setup not finished")
 
     def _check_not_paused(self) -> None:
+        """No cover and no withdrawal while payouts are paused (M37)."""
         require(not self.payouts_paused(), "fund: payouts paused")
 
     def _check_amount(self, amount: int) -> None:
+        """An amount that enters is positive and fits 112 bits."""
         require(amount > 0, "fund: zero amount")
         require(amount <= MAX_AMOUNT, "fund: amount too large")
 
     def _check_threshold(self, threshold: int) -> None:
+        """The threshold is positive (M1)."""
         require(threshold > 0, "fund: zero threshold")
         require(threshold <= MAX_AMOUNT, "fund: amount too large")
 
     def _check_split(self, liquidator_bps: int, fund_bps: int) -> None:
+        """Shares within their bounds, together too (M1)."""
         within = liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS
         require(within and liquidator_bps + fund_bps <= MAX_SPLIT_BPS, "fund: split out of bounds")
 
     def _market_of(self, venue: Account, market_id: int) -> Market:
+        """The caller's own registered market (M36)."""
         self._check_open()
         require((venue, market_id) in self.markets, "fund: unknown market")
         return self.markets[venue, market_id]
 
     def _book_contribution(self, contributor: Account, amount: int) -> None:
+        """Add to the reserve and to the contributor's total (M7)."""
         require(self.total_contributions + amount <= MAX_AMOUNT, "fund: amount too large")
         self.reserve += amount
         self.total_contributions += amount
@@ -519,9 +526,11 @@ class FundModel(Stateful):
         return market.max_insurance - market.used if market.is_perp else MAX_AMOUNT
 
     def _window_level(self) -> int:
+        """Level of the bucket now (M11)."""
         return leaked(self.window_spent, self.window_cap, self.clock.now - self.window_last, self.window_length)
 
     def _window_left(self) -> int:
+        """What the bucket lets through now; everything without a cap (M11)."""
         return self.window_cap - self._window_level() if self.window_cap > 0 else MAX_AMOUNT
 
     def _notice_seconds(self) -> int:
@@ -529,6 +538,7 @@ class FundModel(Stateful):
         return NO_LAYER_NOTICE
 
     def _is_lapsed(self, call: Call) -> bool:
+        """Whether the notice of a call is over unused (M9)."""
         return self.notice_clock() >= self.notices[call] + self._notice_seconds() + LAPSE
 
     def _use_notice(self, *call: Any) -> None:

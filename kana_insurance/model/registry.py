@@ -29,11 +29,11 @@ class FeedModel:
         self.push(price)
 
     def push(self, price: int) -> None:
-        """Publish a price, quote per whole base with 18 decimals."""
+        """Publish a price, quote per whole base with 18 decimals (M30)."""
         self.latest, self.updated_at = price, self.clock.now
 
     def price(self) -> int:
-        """The price now.
+        """The price now (M30).
 
         Raises:
             Refused: when there is no good one.
@@ -90,14 +90,14 @@ class RegistryModel(Stateful):
     # ------------------------------------------------------------------ wiring
 
     def know(self, *, fund: FundModel | None = None, feed: tuple[Account, FeedModel] | None = None) -> None:
-        """Make a fund or a feed reachable by its address, as any contract is on a chain."""
+        """Make a fund or a feed reachable by its address, as any contract is on a chain (M16, M30)."""
         if fund is not None:
             self.funds[fund.address] = fund
         if feed is not None:
             self.feeds[feed[0]] = feed[1]
 
     def connect_house(self, caller: Account, house: VenueModel) -> None:  # noqa: ARG002 - the deployer
-        """Name the one house whose markets these are, once."""
+        """Name the one house whose markets these are, once (M9)."""
         require(self.house is None, "registry: house connected")
         self.house = house
 
@@ -206,7 +206,7 @@ class RegistryModel(Stateful):
     # ------------------------------------------------------------------ views
 
     def params(self, market_id: int) -> Params:
-        """Parameters of a listed market.
+        """Parameters of a listed market (M31).
 
         Raises:
             Refused: when it is not listed.
@@ -216,7 +216,7 @@ class RegistryModel(Stateful):
         return self.markets[market_id]
 
     def fund_of(self, market_id: int) -> FundModel:
-        """The fund that insures a listed market."""
+        """The fund that insures a listed market (M16)."""
         return self.funds[self.params(market_id).fund]
 
     def quote(self, market_id: int) -> Quote:
@@ -229,7 +229,7 @@ class RegistryModel(Stateful):
         return Quote(self.feeds[params.feed].price(), params, self.clock.now < self.trading_resume_at)
 
     def state(self) -> dict[str, Any]:
-        """Everything that a reader of the chain sees too."""
+        """All parameters (M31), as a reader of the chain sees them too."""
         return {
             "markets": {market_id: params._asdict() for market_id, params in self.markets.items()},
             "next_market_id": self.next_market_id,
@@ -241,26 +241,32 @@ class RegistryModel(Stateful):
     # ------------------------------------------------------------------ internals
 
     def _house(self) -> VenueModel:
+        """The house, once it is connected (M9)."""
         if self.house is None:
             raise Refused("registry: no house")
         return self.house
 
     def _check_fund(self, market_id: int, fund: Account) -> None:
+        """The fund has registered the market as a perp, in the house's asset (M15, M16)."""
         market = self.funds[fund].markets.get((self._house().address, market_id))
         require(market is not None and market.is_perp, "registry: not at the fund")
         require(self.funds[fund].token is self._house().token, "registry: other asset")
 
     def _check_margins(self, initial: int, maintenance: int, band: int) -> None:
+        """Fill band < maintenance < initial <= 100 % (M27)."""
         require(band < maintenance < initial <= BPS, "registry: margins out of bounds")
 
     def _check_fees(self, taker: int, maker: int, fund: int) -> None:
+        """Fees, and the fund's part of them, within their bounds (M24)."""
         within = max(taker, maker) <= MAX_FEE_BPS and fund <= MAX_FUND_FEE_BPS
         require(within, "registry: fees out of bounds")
 
     def _check_caps(self, open_interest: int, position: int, min_notional: int) -> None:
+        """Caps and least notional are positive and fit their fields (M27, M31)."""
         within = min(open_interest, position) > 0 and max(open_interest, position) <= MAX_AMOUNT
         within = within and 0 < min_notional <= MAX_MIN_NOTIONAL
         require(within, "registry: caps out of bounds")
 
     def _check_grace(self, grace: int) -> None:
+        """A flagged position waits between a minute and an hour (M28a)."""
         require(MIN_GRACE <= grace <= MAX_GRACE, "registry: grace out of bounds")

@@ -51,7 +51,7 @@ class VenueModel(VenueBooks):
 
     @atomic
     def deposit(self, caller: Account, amount: int, account: Account | None = None) -> None:
-        """Pull ``amount`` from the caller into the free balance of ``account``."""
+        """Pull ``amount`` from the caller into the free balance of ``account``; never paused (M37)."""
         self._check_amount(amount)
         require(self.registry.setup_finished, "house: setup not finished")
         owner = account or caller
@@ -286,6 +286,7 @@ class VenueModel(VenueBooks):
     # ------------------------------------------------------------------ internals: checks
 
     def _check_amount(self, amount: int) -> None:
+        """An amount that enters is positive and fits 112 bits."""
         require(amount > 0, "house: zero amount")
         require(amount <= MAX_AMOUNT, "house: amount too large")
 
