@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from eth_utils import is_address, to_checksum_address
@@ -92,9 +93,15 @@ def next_block_at(timestamp: int) -> None:
 
 
 def send(target: Any, sender: Any, data: bytes) -> None:
-    """A transaction without what Ape does around it, for a long row of them; the caller checks what became of it."""
+    """A transaction without what Ape does around it, for a long row of them; returns once it was mined."""
     from ape import chain
 
+    ask = chain.provider.web3.provider.make_request
     call = {"from": address_of(sender), "to": address_of(target), "data": "0x" + data.hex(), "gas": hex(2_000_000)}
-    answer = chain.provider.web3.provider.make_request("eth_sendTransaction", [call])
-    assert "error" not in answer, answer
+    sent = ask("eth_sendTransaction", [call])
+    for _ in range(1_000):
+        if receipt := ask("eth_getTransactionReceipt", [sent["result"]]).get("result"):
+            assert int(receipt["status"], 16) == 1, f"reverted: {sent}"
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"not mined: {sent}")

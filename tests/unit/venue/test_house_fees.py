@@ -154,19 +154,38 @@ def test_collect_fees__bad_debt__repaid_first(in_debt: Kit) -> None:
     assert in_debt.fund.bad_debt(house, 0) == DEBT - 3_500_000
 
 
-@pytest.mark.usefixtures("books")
-def test_liquidate__bad_debt__slice_stays_in_the_pot(in_debt: Kit) -> None:
-    """M1, M14: of C = 395 U the fund's 79 U repay bad debt."""
-    actors, house = in_debt.actors, in_debt.house
-    in_debt.set_price(PRICE)
-    trade(in_debt, actors.others[1], actors.others[2], 100 * COIN, PRICE, (1_500 * U, 1_500 * U))
-    in_debt.set_price(89 * WAD)
+def test_liquidate__slice_repays_bad_debt__stays_in_the_pot(venue: Kit) -> None:
+    """M1, M14: of C = 395 U the fund's 79 U repay bad debt, which here came to the market from elsewhere."""
+    actors, house = venue.actors, venue.house
+    trade(venue, actors.others[1], actors.others[2], 100 * COIN, PRICE, (1_500 * U, 1_500 * U))
+    venue.fund.record_bad_debt(0, 100 * U, sender=venue.impersonate(house))
+    venue.set_price(89 * WAD)
     pot = house.books(0).pot
     receipt = house.liquidate(0, actors.others[2], MAX_AMOUNT, 1_000 * U, sender=actors.liquidator)
     assert event(receipt, house, "Liquidated")["to_fund"] == 79 * U
     assert house.books(0).pot == pot + 1_000 * U - 395 * U + 79 * U
-    assert in_debt.fund.bad_debt(house, 0) == DEBT - 79 * U
-    assert in_debt.fund.reserve() == RESERVE
+    assert venue.fund.bad_debt(house, 0) == 21 * U
+    assert venue.fund.reserve() == RESERVE
+
+
+@pytest.mark.usefixtures("books")
+def test_trade__market_has_bad_debt__refused_until_repaid(in_debt: Kit) -> None:
+    """M14, M26a: newcomers' margin would pay the claims of those who left."""
+    actors, house, payer = in_debt.actors, in_debt.house, in_debt.actors.outsider
+    in_debt.set_price(PRICE)
+
+    def enter() -> None:
+        trade(in_debt, actors.others[1], actors.others[2], COIN, PRICE, (50 * U, 50 * U))
+
+    with reverts_with("house: market has bad debt"):
+        enter()
+    with reverts_with("house: market has bad debt"):
+        house.add_margin(0, U, sender=actors.others[1])
+    in_debt.provide(payer, house, DEBT)
+    house.repay_bad_debt(0, DEBT, sender=payer)
+    house.add_margin(0, U, sender=actors.others[1])
+    enter()
+    assert house.books(0).open_interest == 2 * COIN
 
 
 # -------------------------------------------------------------------------- dust
