@@ -228,6 +228,8 @@ class RpcBackend:
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
+        # Looking for proxies costs more than a request to a node of one's own.
+        self._session.trust_env = False
         self._ids = itertools.count(1)
         self._nonces: dict[str, int] = {}
         self._queue: list[tuple[Receipt, str, list[Any]]] | None = None

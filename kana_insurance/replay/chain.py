@@ -6,6 +6,8 @@ told to, so a bar is a block and its transactions run in the order in which the 
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,8 @@ ANVIL = ("--order", "fifo", "--gas-limit", "100000000000", "--no-mining", "--pru
 CALL_GAS, ENTRY_GAS = 1_000_000, 400_000
 #: Blocks whose receipts are read at once.
 READ_EVERY = 50
+#: Blocks by which the model may be ahead of the chain.
+AHEAD = 200
 
 
 class ChainError(RuntimeError):
@@ -34,7 +38,7 @@ class ChainError(RuntimeError):
 
 @dataclass
 class Chain:
-    """A deployed system that follows the model.
+    """A deployed system that follows the model, on a thread of its own while the model runs ahead.
 
     Args:
         system: The system, reached by raw JSON-RPC.
@@ -46,6 +50,8 @@ class Chain:
     transactions: int = 0
     gas: int = 0
     _unread: list[tuple[int, list[Call], list[str]]] = field(default_factory=list)
+    _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _jobs: deque[Future[None]] = field(default_factory=deque)
 
     @property
     def backend(self) -> RpcBackend:
@@ -70,24 +76,42 @@ class Chain:
         )
 
     def mine(self, calls: list[Call], time: int) -> None:
-        """Make calls in one block of that time.
+        """Make calls in one block of that time, soon: :meth:`finish` waits for all.
 
         Raises:
-            ChainError: if a transaction of an earlier block, or of this one, failed or is missing.
+            ChainError: if a transaction of an earlier block failed or is missing.
         """
+        self._jobs.append(self._worker.submit(self._mine, calls, time))
+        while self._jobs[0].done() or len(self._jobs) > AHEAD:
+            self._jobs.popleft().result()
+            if not self._jobs:
+                break
+
+    def finish(self) -> None:
+        """Wait until all blocks are mined and their receipts read.
+
+        Raises:
+            ChainError: for the first transaction that failed or is missing.
+        """
+        while self._jobs:
+            self._jobs.popleft().result()
+        self._read()
+
+    def close(self) -> None:
+        """Drop what isn't mined yet; for the end, good or bad."""
+        self._worker.shutdown(cancel_futures=True)
+
+    def _mine(self, calls: list[Call], time: int) -> None:
+        """One block."""
         requests = [("eth_sendRawTransaction", [self._transaction(call)]) for call in calls]
         hashes = self.backend.rpc_batch(requests) if requests else []
         self.backend.rpc("evm_mine", hex(time))
         self._unread.append((time, calls, hashes))
         if len(self._unread) >= READ_EVERY:
-            self.read()
+            self._read()
 
-    def read(self) -> None:
-        """Read the receipts of all blocks mined since the last time.
-
-        Raises:
-            ChainError: for the first transaction that failed, or isn't where it should be.
-        """
+    def _read(self) -> None:
+        """Read the receipts of all blocks mined since the last time."""
         latest = self.backend.block_number()
         numbers = range(latest - len(self._unread) + 1, latest + 1)
         blocks = self.backend.rpc_batch([("eth_getBlockReceipts", [hex(number)]) for number in numbers])

@@ -175,6 +175,8 @@ class Replay:
         self._dealer = Trader("keeper", accounts.keeper, 1, settings.keeper_capital)
         self.totals = Totals()
         self.samples: list[Sample] = []
+        #: The most that the market had cost the fund at any moment, base units.
+        self.most_used = 0
         #: By how much the reserve ever stood above threshold and bad debt after a bar, base units.
         self.overfull = 0
 
@@ -267,7 +269,9 @@ class Replay:
         for event in self.world.venue.log:
             self._count_event(event.name, event.fields, hour)
         for event in fund.log:
-            if event.name == "FeesSettled":
+            if event.name == "ShortfallCovered":
+                self.most_used = max(self.most_used, event.fields["used"])
+            elif event.name == "FeesSettled":
                 self.totals.fees_to_fund += event.fields["booked"] + event.fields["repaid"]
                 self.totals.fees_forwarded += event.fields["forwarded"]
         for part in (self.world.venue, fund, self.world.registry):

@@ -77,19 +77,30 @@ def run(history: History, settings: Settings, progress: Progress = _silent) -> O
     with Anvil(timestamp=history.start - DAY, arguments=ANVIL) as node:
         begun = time.monotonic()
         chain = launch(node.url, history, settings, Cast.accounts(), Cast.roles())
-        replay = Replay(history, settings, Cast.accounts(), make_world(history, settings, chain.addresses))
-        replay.begin()
-        chain.mine(replay.world.take_calls(), history.start)
-        for done, block_time in enumerate(replay.bars(), 1):
-            chain.mine(replay.world.take_calls(), block_time)
-            progress("replaying", done, total)
-        chain.read()
-        progress("comparing chain and model", total, total)
-        outcome = Outcome(replay, model_checks(replay), 0.0, chain.transactions, chain.gas)
-        outcome.checks += chain_checks(chain, replay)
-        outcome.tokens = _tokens(_balances(chain, replay), replay)
-        outcome.checks.append(_conserved(chain, outcome))
+        try:
+            outcome = _beside(chain, history, settings, progress)
+        finally:
+            chain.close()
         outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+def _beside(chain: Chain, history: History, settings: Settings, progress: Progress) -> Outcome:
+    """The replay on a deployed system."""
+    total = len(history.bars)
+    replay = Replay(history, settings, Cast.accounts(), make_world(history, settings, chain.addresses))
+    replay.begin()
+    chain.mine(replay.world.take_calls(), history.start)
+    for done, block_time in enumerate(replay.bars(), 1):
+        chain.mine(replay.world.take_calls(), block_time)
+        progress("replaying", done, total)
+    progress("waiting for the chain", total, total)
+    chain.finish()
+    progress("comparing chain and model", total, total)
+    outcome = Outcome(replay, model_checks(replay), 0.0, chain.transactions, chain.gas)
+    outcome.checks += chain_checks(chain, replay)
+    outcome.tokens = _tokens(_balances(chain, replay), replay)
+    outcome.checks.append(_conserved(chain, outcome))
     return outcome
 
 
