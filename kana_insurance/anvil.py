@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: How long a node may take to listen, seconds.
 START_SECONDS = 30.0
+#: How long it may take to end when asked to, and then when killed, seconds.
+STOP_SECONDS = 5.0
 
 
 class AnvilError(RuntimeError):
@@ -60,7 +62,8 @@ class Anvil:
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         atexit.register(self.stop)
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
         if not self._listening.wait(START_SECONDS) or not self.url:
             self.stop()
             raise AnvilError("anvil did not start: " + (" ".join(self._tail) or "it said nothing"))
@@ -82,18 +85,17 @@ class Anvil:
         self._listening.set()
 
     def stop(self) -> None:
-        """End the node; does nothing when it has ended."""
+        """End the node, whatever it started too; does nothing when it has ended.
+
+        What was started holds the other end of the pipe: when that is closed, the node is gone, not only the script.
+        """
         atexit.unregister(self.stop)
         for kind in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, kind)
-            except ProcessLookupError:
+            if not self._reader.is_alive():
                 break
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                continue
-        self._process.poll()
+            os.killpg(self._process.pid, kind)
+            self._reader.join(STOP_SECONDS)
+        self._process.wait(STOP_SECONDS)
 
     def __enter__(self) -> Anvil:
         return self
