@@ -48,7 +48,7 @@ def test_t14_exit_before_the_charge__winner_closes_against_a_third_key__pot_keep
 
 
 def test_t14_claim_left_behind__newcomers__are_kept_out_of_a_market_that_owes(stage: Stage) -> None:
-    loser, winner, third, *newcomers = stage.wallets(5)
+    loser, winner, third, long, short = stage.wallets(5)
     stage.open(loser, winner, market=NONE)
     stage.price(70 * COIN, NONE)
     stage.credit(7_035 * U, third)
@@ -56,18 +56,18 @@ def test_t14_claim_left_behind__newcomers__are_kept_out_of_a_market_that_owes(st
     stage.deleverage(loser, [third], NONE)
     assert stage.position(winner, NONE).balance == 13_000 * U
     # What newcomers bring would be paid out to the claim at once.
-    stage.credit(10_000 * U, *newcomers)
+    stage.credit(10_000 * U, long, short)
     brought = (5_000 * U, 5_000 * U)
-    stage.refuse_trade("house: market has bad debt", *newcomers, 10 * COIN, margins=brought, market=NONE)
-    stage.refuse("house: market has bad debt", newcomers[0], "add_margin", NONE, U)
+    stage.refuse_trade("house: market has bad debt", short, long, 10 * COIN, margins=brought, market=NONE)
+    stage.refuse("house: market has bad debt", long, "add_margin", NONE, U)
 
     # Repaid in part it frees a part of the claim, repaid in full it opens again.
     stage.call(stage.bank, "repay_bad_debt", NONE, 12_999 * U)
-    stage.refuse_trade("house: market has bad debt", *newcomers, 10 * COIN, margins=brought, market=NONE)
+    stage.refuse_trade("house: market has bad debt", short, long, 10 * COIN, margins=brought, market=NONE)
     stage.call(winner, "release_margin", NONE, 12_999 * U)
     stage.refuse("house: pot exhausted", winner, "release_margin", NONE, U)
     stage.call(stage.bank, "repay_bad_debt", NONE, U)
-    stage.trade(*newcomers, 10 * COIN, margins=brought, market=NONE)
+    stage.trade(short, long, 10 * COIN, margins=brought, market=NONE)
     stage.call(winner, "release_margin", NONE, U)
     assert stage.books(NONE).pot == 10_000 * U - 700_000
 
