@@ -18,17 +18,8 @@ from kana_insurance.amounts import format_amount
 from kana_insurance.backends import Reverted, address_of
 from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.kit import Kit, SignedOrder
-from kana_insurance.model import (
-    Clock,
-    FeedModel,
-    Fill,
-    FundModel,
-    Params,
-    Refused,
-    RegistryModel,
-    TokenLedger,
-    VenueModel,
-)
+from kana_insurance.mirror import mirror_of
+from kana_insurance.model import Fill, Refused
 from kana_insurance.reader import accounts_seen, fund_state, registry_state, venue_state
 
 WIDTH = 96
@@ -94,49 +85,6 @@ class Point:
     threshold: int
 
 
-def model_of(kit: Kit) -> tuple[Clock, TokenLedger, FundModel, RegistryModel, VenueModel]:
-    """The model of a system as its deployment left it."""
-    config = kit.system.config
-    clock = Clock(kit.now())
-    token = TokenLedger(int(kit.asset.decimals()))
-    fund = FundModel(
-        address_of(kit.fund),
-        token,
-        clock,
-        treasury=config.treasury,
-        threshold=config.threshold,
-        liquidator_bps=config.liquidator_bps,
-        fund_bps=config.fund_bps,
-    )
-    registry = RegistryModel(clock, fee_recipient=config.fee_recipient)
-    venue = VenueModel(address_of(kit.house), token, clock, registry, gateway=address_of(kit.gateway))
-    registry.connect_house("deployer", venue)
-    for number, market in enumerate(config.markets):
-        feed = address_of(kit.feeds[number])
-        registry.know(fund=fund, feed=(feed, FeedModel(clock, market.price, market.max_age)))
-        fund.register_market("deployer", venue.address, number, True)
-        fund.set_max_insurance("deployer", venue.address, number, market.max_insurance)
-        registry.list_market(
-            "deployer",
-            Params(
-                feed,
-                fund.address,
-                market.initial_margin_bps,
-                market.maintenance_margin_bps,
-                market.fill_band_bps,
-                market.taker_fee_bps,
-                market.maker_fee_bps,
-                market.fund_fee_bps,
-                market.grace,
-                open_interest_cap=market.open_interest_cap,
-                position_cap=market.position_cap,
-            ),
-        )
-    registry.finish_setup("deployer")
-    fund.finish_setup("deployer")
-    return clock, token, fund, registry, venue
-
-
 class Stage:
     """The system, its model, and what has been told so far.
 
@@ -150,7 +98,9 @@ class Stage:
         self.kit = kit
         self.backend = backend
         self.console = console
-        self.clock, self.token, self.fund, self.registry, self.venue = model_of(kit)
+        mirror = mirror_of(kit.system)
+        self.clock, self.token, self.fund = mirror.clock, mirror.token, mirror.fund
+        self.registry, self.venue = mirror.registry, mirror.venue
         self.steps: list[Step] = []
         self.points: list[Point] = []
         self.minted = 0

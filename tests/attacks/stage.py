@@ -19,17 +19,11 @@ from kana_insurance.backends import Reverted, address_of
 from kana_insurance.backends.rpc import DEPLOY_GAS, GAS, Key, Receipt, RpcBackend, RpcContract
 from kana_insurance.deployment import MarketConfig, attach
 from kana_insurance.kit import COIN, Kit, U
+from kana_insurance.mirror import mirror_of
 from kana_insurance.model import (
-    Clock,
     Event,
-    FeedModel,
     Fill,
-    FundModel,
-    Params,
     Refused,
-    RegistryModel,
-    TokenLedger,
-    VenueModel,
     invariants,
 )
 from kana_insurance.orders import Order
@@ -102,7 +96,9 @@ class Stage:
         self._queue: list[tuple[Receipt, Callable[[], None]]] | None = None
         #: What was sent since :meth:`begin`.
         self.sent: list[Receipt] = []
-        self._mirror()
+        mirror = mirror_of(system)
+        self.clock, self.token, self.pool = mirror.clock, mirror.token, mirror.fund
+        self.registry, self.model = mirror.registry, mirror.venue
         self.bank = self.wallet()
         self.keeper = self.wallet()
         for spender in (self.house, self.fund):
@@ -116,44 +112,6 @@ class Stage:
 
         assert ape_backend.chain_id() == chain.provider.chain_id
         return str(chain.provider.http_uri)
-
-    def _mirror(self) -> None:
-        """Build the model of the system as it stands: deployed, without money."""
-        system, config = self.kit.system, self.kit.system.config
-        decimals = int(self.asset.decimals())
-        self.clock = Clock(self.node.timestamp())
-        self.token = TokenLedger(decimals)
-        self.pool = FundModel(
-            self.fund.address,
-            self.token,
-            self.clock,
-            treasury=config.treasury,
-            threshold=config.threshold,
-            liquidator_bps=config.liquidator_bps,
-            fund_bps=config.fund_bps,
-        )
-        self.registry = RegistryModel(self.clock, fee_recipient=config.fee_recipient)
-        self.model = VenueModel(self.house.address, self.token, self.clock, self.registry, gateway=self.gateway.address)
-        self.registry.connect_house("deployer", self.model)
-        self.registry.know(fund=self.pool)
-        for number, market in enumerate(config.markets):
-            feed = system.feeds[number].address
-            self.registry.know(feed=(feed, FeedModel(self.clock, market.price)))
-            self.pool.register_market("deployer", self.house.address, number, True)
-            self.pool.set_max_insurance("deployer", self.house.address, number, market.max_insurance)
-            self.registry.list_market(
-                "deployer",
-                Params(
-                    feed=feed,
-                    fund=self.fund.address,
-                    taker_fee_bps=market.taker_fee_bps,
-                    maker_fee_bps=market.maker_fee_bps,
-                    open_interest_cap=market.open_interest_cap,
-                    position_cap=market.position_cap,
-                ),
-            )
-        self.pool.finish_setup("deployer")
-        self.registry.finish_setup("deployer")
 
     def begin(self) -> None:
         """From here on events are followed."""

@@ -1,0 +1,53 @@
+"""The reference model of a deployed system, as its deployment left it: what is moved beside the chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kana_insurance.backends import address_of
+from kana_insurance.deployment import MarketConfig, System
+from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
+
+#: Parameters that a market's configuration and the model name alike.
+_SHARED = tuple(name for name in Params._fields if name in MarketConfig.model_fields and name != "min_notional")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Token, fund, registry and house of the model, on one clock; accounts are addresses."""
+
+    clock: Clock
+    token: TokenLedger
+    fund: FundModel
+    registry: RegistryModel
+    venue: VenueModel
+
+
+def mirror_of(system: System) -> Mirror:
+    """The model of a system that nobody has used yet; money that was minted is not in it."""
+    config = system.config
+    clock = Clock(system.backend.timestamp())
+    token = TokenLedger(int(system.asset.decimals()))
+    fund = FundModel(
+        address_of(system.fund),
+        token,
+        clock,
+        treasury=config.treasury,
+        threshold=config.threshold,
+        liquidator_bps=config.liquidator_bps,
+        fund_bps=config.fund_bps,
+    )
+    registry = RegistryModel(clock, fee_recipient=config.fee_recipient)
+    venue = VenueModel(address_of(system.house), token, clock, registry, gateway=address_of(system.gateway))
+    registry.connect_house("deployer", venue)
+    for number, market in enumerate(config.markets):
+        feed = address_of(system.feeds[number])
+        registry.know(fund=fund, feed=(feed, FeedModel(clock, market.price, market.max_age)))
+        fund.register_market("deployer", venue.address, number, True)
+        fund.set_max_insurance("deployer", venue.address, number, market.max_insurance)
+        least = 10 * 10**token.decimals if market.min_notional is None else market.min_notional
+        shared = {name: getattr(market, name) for name in _SHARED}
+        registry.list_market("deployer", Params(feed, fund.address, min_notional=least, **shared))
+    registry.finish_setup("deployer")
+    fund.finish_setup("deployer")
+    return Mirror(clock, token, fund, registry, venue)
