@@ -39,7 +39,7 @@ PRICE = 100 * COIN
 class Names:
     """What everybody and everything is called: addresses, where there is a chain."""
 
-    traders: tuple[str, ...] = ("ann", "ben", "cas", "dee", "eve", "fay", "gus")
+    traders: tuple[str, ...] = tuple(f"trader {number}" for number in range(7))
     contributor: str = "contributor"
     keeper: str = "keeper"
     fee_recipient: str = "fee recipient"
