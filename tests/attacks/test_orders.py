@@ -183,6 +183,18 @@ def test_t26_short_signature__refused(venue: Kit, sell: SignedOrder, buy: Signed
     refused(venue, "gateway: bad signature", sell, SignedOrder(buy.order, buy.signature[:length]))
 
 
+def test_t26_compact_form_of_a_signature__same_order_and_no_second_fill(
+    venue: Kit, sell: SignedOrder, buy: SignedOrder
+) -> None:
+    v, r, s = orders.split_signature(buy.signature)
+    compact = SignedOrder(buy.order, r + (int.from_bytes(s, "big") | (v - 27) << 255).to_bytes(32, "big"))
+    venue.fill(sell, buy, 4 * COIN)
+    refused(venue, "gateway: overfilled", sell, compact)
+    venue.fill(sell, compact, 6 * COIN)
+    refused(venue, "gateway: overfilled", sell, compact, 1)
+    assert venue.house.position(0, venue.actors.trader).size == SIZE
+
+
 # The modes of Wallet1271: honest, wrong word, revert, all gas, 4 bytes, nothing, re-entry, always.
 HONEST, GARBAGE, REVERTS, BURNS_GAS, SHORT, NOTHING = range(6)
 
