@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ape import chain
 
 from kana_insurance.deployment import MarketConfig
 from kana_insurance.testing import COIN, DAY, Kit, U, reverts_with
@@ -78,17 +79,14 @@ def push(kana: Kit, **changes: int) -> None:
     )
 
 
-def reaches(kana: Kit, age: int) -> bool:
-    """Let the latest round reach an age, as of the block that is read."""
-    kana.backend.travel(age - (kana.now() - kana.aggregators[0].latestRoundData()[3]))
-    return bool(kana.now() - kana.aggregators[0].latestRoundData()[3] == age)
-
-
 def test_t20_stale_price__at_max_age__good_and_one_second_later_refused(book: Kit) -> None:
     assert book.feeds[0].max_age() == HOUR
-    assert reaches(book, HOUR)
+    updated_at = book.aggregators[0].latestRoundData()[3]
+    chain.mine(timestamp=updated_at + HOUR)
+    assert book.now() - updated_at == HOUR
     assert book.house.equity(0, book.actors.trader) > 0
-    assert reaches(book, HOUR + 1)
+    chain.mine(timestamp=updated_at + HOUR + 1)
+    assert book.now() - updated_at == HOUR + 1
     refused_everywhere(book, "feed: stale price")
 
 
@@ -166,11 +164,11 @@ def test_t24_sequencer_up_again__refused_through_its_grace_and_good_a_second_lat
     up_since = sequencer.latestRoundData()[2]
     layer2.travel(HOUR - 10)
     for seconds in (HOUR - 1, HOUR):
-        layer2.backend.travel(up_since + seconds - layer2.now())
+        chain.mine(timestamp=up_since + seconds)
         assert layer2.now() - up_since == seconds
         with reverts_with("feed: sequencer grace"):
             layer2.house.equity(0, layer2.actors.trader)
-    layer2.backend.travel(1)
+    chain.mine(timestamp=up_since + HOUR + 1)
     assert layer2.now() - up_since == HOUR + 1
     assert layer2.house.equity(0, layer2.actors.trader) > 0
     layer2.house.release_margin(0, 1, sender=layer2.actors.trader)
