@@ -89,12 +89,21 @@ def check_code(path: Path) -> Iterator[str]:
 
 
 def check_reasons(path: Path) -> Iterator[str]:
-    """Each assert and raise says why, within 32 characters, beginning with the module's name."""
+    """Each assert and raise says why, within 32 characters, beginning with the module's name.
+
+    The shared assertion of modules/checks.vy takes its reason from its callers, whose calls are checked instead.
+    """
     from vyper import ast as vy_ast
 
     tree = vy_ast.parse_to_ast(path.read_text(encoding="utf-8"), module_path=str(path), resolved_path=str(path))
-    for node in tree.get_descendants((vy_ast.Assert, vy_ast.Raise)):
-        message = node.msg if isinstance(node, vy_ast.Assert) else node.exc
+    reasons = [(node, node.msg) for node in tree.get_descendants(vy_ast.Assert)]
+    reasons += [(node, node.exc) for node in tree.get_descendants(vy_ast.Raise)]
+    if path.stem == "checks":
+        reasons = [(node, message) for node, message in reasons if not isinstance(message, vy_ast.Name)]
+    for call in tree.get_descendants(vy_ast.Call):
+        if isinstance(call.func, vy_ast.Attribute) and call.func.attr == "_require":
+            reasons.append((call, call.args[1]))
+    for node, message in reasons:
         if not isinstance(message, vy_ast.Str):
             yield _at(path, node.lineno, "a check without a reason")
         elif len(message.value) > MAX_REASON or not REASON.match(message.value):
