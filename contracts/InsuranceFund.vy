@@ -316,7 +316,7 @@ def pause_payouts(duration: uint256):
     assert pause._fits(duration), "fund: pause too long"
     last: uint256 = fund_words._resume_at(pot)
     assert pause._is_rested(last), "fund: paused too recently"
-    notices._hold(last)
+    notices._hold(last + notices.AFTER_PAUSE)
     resume_at: uint256 = block.timestamp + duration
     ledger.pot = fund_words._with_resume_at(pot, resume_at)
     log IInsuranceFund.PayoutsPaused(guardian=msg.sender, resume_at=resume_at)
@@ -355,15 +355,13 @@ def announce(call: Bytes[MAX_CALL]) -> bytes32:
     @notice Give notice of a call that lets more be drawn (M9).
     """
     self._check_governance()
-    resume_at: uint256 = fund_words._resume_at(ledger._open_pot())
+    until: uint256 = fund_views._held_until(ledger._open_pot())
     assert self._may_need_notice(call), "fund: no notice needed"
     id: bytes32 = keccak256(call)
-    notice_seconds: uint256 = notices._length()
-    assert not notices._is_running(id, resume_at), "fund: notice running"
-    notices.given[id] = notices._clock(resume_at)
-    log IInsuranceFund.NoticeGiven(
-        id=id, call=call, notice_seconds=notice_seconds
-    )
+    length: uint256 = fund_views._notice_length()
+    assert not notices._is_running(id, until, length), "fund: notice running"
+    notices._give(id, until)
+    log IInsuranceFund.NoticeGiven(id=id, call=call, notice_seconds=length)
     return id
 
 
@@ -551,13 +549,15 @@ def _use_notice(call: Bytes[MAX_CALL]):
     """
     @notice Use up the notice of the call that is being made; none is needed before the setup is finished (M9).
     """
-    resume_at: uint256 = fund_words._resume_at(ledger.pot)
-    if resume_at == fund_words.NOT_OPEN:
+    pot: uint256 = ledger.pot
+    if pot >= fund_words.CLOSED_POT:
         return
+    until: uint256 = fund_views._held_until(pot)
+    length: uint256 = fund_views._notice_length()
     id: bytes32 = keccak256(call)
     self._check_given(id)
-    assert notices._is_mature(id, resume_at), "fund: notice not mature"
-    assert notices._is_running(id, resume_at), "fund: notice lapsed"
+    assert notices._is_mature(id, until, length), "fund: notice not mature"
+    assert notices._is_running(id, until, length), "fund: notice lapsed"
     notices.given[id] = 0
     log IInsuranceFund.NoticeUsed(id=id)
 

@@ -20,6 +20,11 @@ from contracts.modules import split
 uses: ledger
 uses: notices
 
+# ---------------------------------------------------------------- constants
+
+# A notice where nobody is staked, seconds of the clock (M9).
+NOTICE_LENGTH: constant(uint256) = 2 * 86_400
+
 
 # ---------------------------------------------------------------- the books
 
@@ -154,7 +159,9 @@ def notice(id: bytes32) -> (uint256, uint256):
     """
     @notice From when and until when an announced call may be made, Unix seconds, were there no further pause (M9).
     """
-    return notices._times(id, fund_words._resume_at(ledger.pot))
+    return notices._times(
+        id, self._held_until(ledger.pot), self._notice_length()
+    )
 
 
 # ------------------------------------------------------------ what would be
@@ -204,3 +211,23 @@ def coverage(venue: address, market_id: uint256) -> uint256:
     @notice The most that a shortfall of a market would be paid now, base units (M11); 0 while payouts are paused.
     """
     return ledger._coverage(venue, market_id)
+
+
+# ---------------------------------------------------------------- internals
+
+@internal
+@pure
+def _held_until(pot: uint256) -> uint256:
+    """
+    @notice When the clock of notices goes on, or went on, after the last pause (M37).
+    """
+    return fund_words._resume_at(pot) + notices.AFTER_PAUSE
+
+
+@internal
+@pure
+def _notice_length() -> uint256:
+    """
+    @notice How long a notice is now, seconds of the clock (M9; the one place for the cooldowns of staked layers).
+    """
+    return NOTICE_LENGTH
