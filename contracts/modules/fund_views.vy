@@ -10,21 +10,15 @@
 
 from contracts.interfaces import IInsuranceFund
 
+from contracts.modules import fund_layers
 from contracts.modules import fund_words
 from contracts.modules import ledger
 from contracts.modules import limits
-from contracts.modules import notices
 from contracts.modules import pause
 from contracts.modules import split
 
+uses: fund_layers
 uses: ledger
-uses: notices
-
-# ---------------------------------------------------------------- constants
-
-# A notice where nobody is staked, seconds of the clock (M9).
-NOTICE_LENGTH: constant(uint256) = 2 * 86_400
-
 
 # ---------------------------------------------------------------- the books
 
@@ -155,12 +149,16 @@ def payouts_paused() -> bool:
 
 @view
 @external
-def notice(id: bytes32) -> (uint256, uint256):
+def layers() -> IInsuranceFund.Layers:
     """
-    @notice From when and until when an announced call may be made, Unix seconds, were there no further pause (M9).
+    @notice The layers behind the reserve (M10).
     """
-    return notices._times(
-        id, self._held_until(ledger.pot), self._notice_length()
+    return IInsuranceFund.Layers(
+        staked=fund_layers._at(0),
+        staked_suspended_until=fund_layers.places[0] >> 160,
+        reinsurance=fund_layers._at(1),
+        reinsurance_suspended_until=fund_layers.places[1] >> 160,
+        staker_bps=fund_layers.staker_bps,
     )
 
 
@@ -211,23 +209,3 @@ def coverage(venue: address, market_id: uint256) -> uint256:
     @notice The most that a shortfall of a market would be paid now, base units (M11); 0 while payouts are paused.
     """
     return ledger._coverage(venue, market_id)
-
-
-# ---------------------------------------------------------------- internals
-
-@internal
-@pure
-def _held_until(pot: uint256) -> uint256:
-    """
-    @notice When the clock of notices goes on, or went on, after the last pause (M37).
-    """
-    return fund_words._resume_at(pot) + notices.AFTER_PAUSE
-
-
-@internal
-@pure
-def _notice_length() -> uint256:
-    """
-    @notice How long a notice is now, seconds of the clock (M9; the one place for the cooldowns of staked layers).
-    """
-    return NOTICE_LENGTH
