@@ -38,15 +38,16 @@ def _clock(until: uint256) -> uint256:
     holds: uint256 = self.holds
     began: uint256 = holds >> 128
     reading: uint256 = block.timestamp - (holds & MASK_128)
-    if began == 0:
+    if began == 0 or block.timestamp <= began:
         return reading
     return reading - (min(block.timestamp, until) - began)
 
 
 @internal
-def _hold(until: uint256):
+def _hold(start: uint256, until: uint256):
     """
-    @notice Begin a hold.
+    @notice Begin a hold, now or later.
+    @param start When it begins, Unix seconds.
     @param until End of the hold before, which is over.
     """
     holds: uint256 = self.holds
@@ -54,7 +55,16 @@ def _hold(until: uint256):
     before: uint256 = holds & MASK_128
     if began != 0:
         before += until - began
-    self.holds = before | (block.timestamp << 128)
+    self.holds = before | (start << 128)
+
+
+@internal
+@view
+def _began() -> uint256:
+    """
+    @notice When the last hold began or begins, Unix seconds; 0: there was none.
+    """
+    return self.holds >> 128
 
 
 @internal

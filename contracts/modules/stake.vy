@@ -1,0 +1,152 @@
+# pragma version 0.4.3
+
+"""
+@title Stake
+@license AGPL-3.0-only
+@author Kana
+@notice What is staked and for how many shares, and the price between them (M19).
+@dev staked = assets - unvested revenue;  price = (staked + 1) / (shares + 10**6), a virtual asset and virtual shares
+     being there from the start, so that neither a donation nor the first to stake can move it.
+"""
+
+from ethereum.ercs import IERC20
+from snekmate.tokens import erc20
+
+from contracts.interfaces import IBackstop
+
+from contracts.modules import backstop_words as words
+from contracts.modules import checks
+from contracts.modules import exit_pool
+from contracts.modules import revenue_stream
+
+uses: erc20
+uses: exit_pool
+uses: revenue_stream
+
+# ---------------------------------------------------------------- constants
+
+# The shares that are always there (M19).
+VIRTUAL_SHARES: constant(uint256) = 10**6
+# Deposits close when a share is worth less than this part of its first price (M21).
+COLLAPSE: constant(uint256) = 10**6
+
+# ------------------------------------------------------------------ storage
+
+# Stake with unvested revenue, shares, cooldown, whether it is open and whether closed: what a deposit writes.
+vault: uint256
+
+# ---------------------------------------------------------------- internals
+
+@internal
+@view
+def _streams() -> (uint256, uint256):
+    """
+    @notice The stream, and what of it is unvested now.
+    """
+    stream: uint256 = revenue_stream.stream
+    return stream, revenue_stream._unvested_up(stream)
+
+
+@internal
+def _rolled() -> uint256:
+    """
+    @notice The vault after the days that are due have matured (M20). What rounding left in an empty pool is staked.
+    """
+    rest: uint256 = exit_pool._roll()
+    vault: uint256 = self.vault
+    if rest > 0:
+        vault = words._vault_more(vault, rest, 0)
+        stream: uint256 = 0
+        unvested: uint256 = 0
+        stream, unvested = self._streams()
+        self._save(vault, stream, unvested)
+    return vault
+
+
+@internal
+def _save(vault: uint256, stream: uint256, unvested: uint256):
+    """
+    @notice Store the vault; revenue stands still while less than the minimum is staked (M22).
+    """
+    self.vault = vault
+    if unvested == 0:
+        return
+    least: uint256 = words._min_staked(stream)
+    running: bool = words._vault_assets(vault) - unvested >= least
+    if running == (words._stream_from(stream) != 0):
+        return
+    remaining: uint256 = revenue_stream._remaining(stream, unvested)
+    revenue_stream._set(unvested, remaining, running, least)
+    log IBackstop.StreamSwitched(
+        running=running, unvested=unvested, remaining=remaining
+    )
+
+
+@internal
+def _give(receiver: address, shares: uint256):
+    """
+    @notice Create shares; the vault's word counts them.
+    """
+    checks._require(shares > 0, "backstop: zero shares")
+    erc20.balanceOf[receiver] += shares
+    log IERC20.Transfer(sender=empty(address), receiver=receiver, value=shares)
+
+
+@internal
+@pure
+def _to_shares_down(
+    assets: uint256, vault: uint256, unvested: uint256
+) -> uint256:
+    return (
+        assets
+        * (words._vault_shares(vault) + VIRTUAL_SHARES) // (
+            words._vault_assets(vault) - unvested + 1
+        )
+    )
+
+
+@internal
+@pure
+def _to_assets_down(
+    shares: uint256, vault: uint256, unvested: uint256
+) -> uint256:
+    return (
+        shares
+        * (words._vault_assets(vault) - unvested + 1) // (
+            words._vault_shares(vault) + VIRTUAL_SHARES
+        )
+    )
+
+
+@internal
+@pure
+def _to_assets_up(
+    shares: uint256, vault: uint256, unvested: uint256
+) -> uint256:
+    supply: uint256 = words._vault_shares(vault) + VIRTUAL_SHARES
+    return (
+        shares * (words._vault_assets(vault) - unvested + 1) + supply - 1
+    ) // supply
+
+
+@internal
+@pure
+def _has_collapsed(vault: uint256, unvested: uint256) -> bool:
+    """
+    @notice Whether a share is worth less than a millionth of its first price (M21).
+    """
+    worth: uint256 = words._vault_assets(vault) - unvested + 1
+    return (
+        worth * (COLLAPSE * VIRTUAL_SHARES)
+        < words._vault_shares(vault) + VIRTUAL_SHARES
+    )
+
+
+@internal
+@pure
+def _takes_revenue(vault: uint256, stream: uint256, unvested: uint256) -> bool:
+    """
+    @notice Whether enough is staked for revenue to stream (M22).
+    """
+    staked: uint256 = words._vault_assets(vault) - unvested
+    return staked > 0 and staked >= words._min_staked(stream)
