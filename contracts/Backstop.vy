@@ -55,9 +55,7 @@ initializes: stake[
     erc20 := erc20, exit_pool := exit_pool, revenue_stream := revenue_stream
 ]
 initializes: backstop_views[
-    exit_pool := exit_pool,
-    revenue_stream := revenue_stream,
-    stake := stake,
+    exit_pool := exit_pool, revenue_stream := revenue_stream, stake := stake
 ]
 
 # Left out: snekmate's `totalSupply` (below: it shares a word with the stake), `transfer` and `transferFrom` (wrapped
@@ -268,9 +266,7 @@ def cancel_request(request_id: uint256, controller: address) -> uint256:
 
 
 @external
-def redeem(
-    shares: uint256, receiver: address, controller: address
-) -> uint256:
+def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     @notice Claim matured requests by their shares (M20).
     """
@@ -507,9 +503,7 @@ def _check_underwriter():
 @internal
 @view
 def _acts_for(account: address) -> bool:
-    return (
-        msg.sender == account or self.operators[account][msg.sender]
-    )
+    return (msg.sender == account or self.operators[account][msg.sender])
 
 
 @internal
@@ -558,9 +552,7 @@ def _deposit(assets: uint256, receiver: address) -> uint256:
 
 
 @internal
-def _mint(
-    shares: uint256, receiver: address, max_assets: uint256
-) -> uint256:
+def _mint(shares: uint256, receiver: address, max_assets: uint256) -> uint256:
     vault: uint256 = self._check_taking(shares, receiver)
     assert shares <= words.MAX_SHARES, "backstop: amount too large"
     stream: uint256 = 0
