@@ -81,12 +81,6 @@ OFFSET: constant(uint8) = 6
 # Decimals for which 96 bits have room (M16).
 MIN_DECIMALS: constant(uint8) = 6
 MAX_DECIMALS: constant(uint8) = 18
-# Bounds of the cooldown, days.
-MIN_COOLDOWN: constant(uint256) = 7
-MAX_COOLDOWN: constant(uint256) = 30
-# Bounds of the stream's length, seconds.
-MIN_STREAM: constant(uint256) = 86_400
-MAX_STREAM: constant(uint256) = 30 * 86_400
 
 # --------------------------------------------------------------- immutables
 
@@ -138,8 +132,8 @@ def __init__(
     erc20.__init__(name, symbol, decimals + OFFSET, name, "1")
     ownable._transfer_ownership(empty(address))
     erc20.is_minter[msg.sender] = False
-    self._set_cooldown(cooldown_days)
-    self._set_stream(stream_length, min_staked)
+    stake._set_cooldown(cooldown_days)
+    stake._set_stream(stream_length, min_staked)
 
 
 # ------------------------------------------------------------------ stakers
@@ -344,44 +338,11 @@ def slash(amount: uint256, receiver: address) -> uint256:
     """
     @notice Pay `receiver` up to `amount`, at the cost of unvested revenue first, then of stake and pending exits alike
             (M21).
-    @dev pending's part = ceil(rest * pending / (stake + pending)), what is left after unvested revenue being the rest
     """
     self._check_underwriter()
-    vault: uint256 = stake._rolled()
-    stream: uint256 = 0
-    unvested: uint256 = 0
-    stream, unvested = stake._streams()
-    pending: uint256 = words._assets(exit_pool.pool)
-    at_risk: uint256 = words._vault_assets(vault) - unvested + pending
-    paid: uint256 = min(amount, unvested + limits._left(at_risk, UNIT))
-    if paid == 0:
-        return 0
-
-    from_unvested: uint256 = min(paid, unvested)
-    if from_unvested > 0:
-        revenue_stream._take(stream, unvested, from_unvested)
-        stream = revenue_stream.stream
-        unvested -= from_unvested
-    from_pending: uint256 = 0
-    if pending > 0:
-        from_pending = (
-            (paid - from_unvested) * pending + at_risk - 1
-        ) // at_risk
-        pending = exit_pool._slash(from_pending)
-    vault = words._vault_less(vault, paid - from_pending, 0)
-    if vault & words.CLOSED == 0 and stake._has_collapsed(vault, unvested):
-        vault |= words.CLOSED
-        log IBackstop.DepositsClosed()
-    stake._save(vault, stream, unvested)
-    log IBackstop.Slashed(
-        receiver=receiver,
-        paid=paid,
-        from_unvested=from_unvested,
-        from_pending=from_pending,
-        staked=words._vault_assets(vault) - unvested,
-        pending=pending,
-    )
-    self._send(ASSET, receiver, paid)
+    paid: uint256 = stake._slash(amount, UNIT, receiver)
+    if paid > 0:
+        self._send(ASSET, receiver, paid)
     return paid
 
 
@@ -391,19 +352,7 @@ def book_revenue(amount: uint256):
     @notice Stream revenue, which the underwriter sends, to the stakers present (M22).
     """
     self._check_underwriter()
-    vault: uint256 = stake.vault
-    stream: uint256 = 0
-    unvested: uint256 = 0
-    stream, unvested = stake._streams()
-    checks._require(
-        stake._takes_revenue(vault, stream, unvested),
-        "backstop: takes no revenue",
-    )
-    stake.vault = words._vault_more(vault, amount, 0)
-    remaining: uint256 = revenue_stream._pay(stream, unvested, amount)
-    log IBackstop.RevenueAdded(
-        amount=amount, unvested=unvested + amount, remaining=remaining
-    )
+    stake._earn(amount)
 
 
 @external
@@ -422,7 +371,7 @@ def set_cooldown(cooldown_days: uint256):
     @notice Set the cooldown of new requests (M20).
     """
     self._check_underwriter()
-    self._set_cooldown(cooldown_days)
+    stake._set_cooldown(cooldown_days)
 
 
 @external
@@ -431,7 +380,7 @@ def set_stream(length: uint256, min_staked: uint256):
     @notice Set how later payments stream, and below what stake nothing does (M22).
     """
     self._check_underwriter()
-    self._set_stream(length, min_staked)
+    stake._set_stream(length, min_staked)
 
 
 @external
@@ -597,34 +546,6 @@ def _claim(
     )
     self._send(ASSET, receiver, assets)
     return shares, assets
-
-
-@internal
-def _set_cooldown(cooldown_days: uint256):
-    checks._require(
-        cooldown_days >= MIN_COOLDOWN and cooldown_days <= MAX_COOLDOWN,
-        "backstop: cooldown out of bounds",
-    )
-    stake.vault = words._with_cooldown_days(stake.vault, cooldown_days)
-
-
-@internal
-def _set_stream(length: uint256, min_staked: uint256):
-    """
-    @notice Set the stream's parameters; what streams now keeps its time.
-    """
-    checks._require(
-        length >= MIN_STREAM and length <= MAX_STREAM,
-        "backstop: stream out of bounds",
-    )
-    words._check_assets(min_staked)
-    stream: uint256 = 0
-    unvested: uint256 = 0
-    stream, unvested = stake._streams()
-    revenue_stream.length = length
-    stream = words._with_min_staked(stream, min_staked)
-    revenue_stream.stream = stream
-    stake._save(stake.vault, stream, unvested)
 
 
 @internal

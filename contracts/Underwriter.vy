@@ -87,7 +87,7 @@ def __init__(asset: address, governance: address, deployer: address):
     @param governance A timelock whose delay can't fall below 2 days (M9).
     @param deployer Acts as governance until it finishes the setup.
     """
-    assert asset.is_contract, "underwriter: asset without code"
+    assert asset.is_contract, "layer: asset without code"
     ASSET = asset
     roles.__init__(governance, deployer)
     log IUnderwriter.GovernanceTransferred(old=empty(address), new=governance)
@@ -117,17 +117,17 @@ def add_revenue(amount: uint256):
     """
     @notice Pass revenue of the calling fund on to the stakers (M22).
     """
-    assert drawings._is_registered(msg.sender), "underwriter: unknown fund"
-    assert amount > 0, "underwriter: zero amount"
+    assert drawings._is_registered(msg.sender), "layer: unknown fund"
+    assert amount > 0, "layer: zero amount"
     backstop: address = self.backstop
     extcall IBackstop(backstop).book_revenue(amount)
     log IUnderwriter.RevenuePassed(fund=msg.sender, amount=amount)
     before: uint256 = staticcall IERC20(ASSET).balanceOf(backstop)
     assert extcall IERC20(ASSET).transferFrom(
         msg.sender, backstop, amount, default_return_value=True
-    ), "underwriter: transfer failed"
+    ), "layer: transfer failed"
     balance: uint256 = staticcall IERC20(ASSET).balanceOf(backstop)
-    assert balance >= before + amount, "underwriter: received less"
+    assert balance >= before + amount, "layer: received less"
 
 
 @external
@@ -161,13 +161,13 @@ def connect_backstop(backstop: address):
     @notice Name the backstop, once.
     """
     self._check_deployer()
-    assert self.backstop == empty(address), "underwriter: connected"
+    assert self.backstop == empty(address), "layer: connected"
     assert (
         staticcall IBackstop(backstop).underwriter() == self
-    ), "underwriter: other underwriter"
+    ), "layer: other underwriter"
     assert (
         staticcall IBackstop(backstop).asset() == ASSET
-    ), "underwriter: other asset"
+    ), "layer: other asset"
     self.backstop = backstop
     log IUnderwriter.BackstopConnected(backstop=backstop)
 
@@ -177,10 +177,10 @@ def finish_setup():
     """
     @notice Open the backstop for money and end the deployer's power, once (M9).
     """
-    assert not self._is_open(), "underwriter: setup finished"
+    assert not self._is_open(), "layer: setup finished"
     self._check_deployer()
     backstop: address = self.backstop
-    assert backstop != empty(address), "underwriter: no backstop"
+    assert backstop != empty(address), "layer: no backstop"
     roles._end_setup()
     log IUnderwriter.SetupFinished()
     extcall IBackstop(backstop).open()
@@ -192,14 +192,12 @@ def announce(call: Bytes[MAX_CALL]) -> bytes32:
     @notice Give notice of a `set_fund` that lets more be drawn (M9).
     """
     self._check_governance()
-    assert self._is_open(), "underwriter: setup not finished"
-    assert self._may_need_notice(call), "underwriter: no notice needed"
+    assert self._is_open(), "layer: setup not finished"
+    assert self._may_need_notice(call), "layer: no notice needed"
     id: bytes32 = keccak256(call)
     until: uint256 = self.held_until
     length: uint256 = self._notice_length(id)
-    assert not notices._is_running(
-        id, until, length
-    ), "underwriter: notice running"
+    assert not notices._is_running(id, until, length), "layer: notice running"
     notices._give(id, until)
     length = self._notice_length(id)
     log IUnderwriter.NoticeGiven(id=id, call=call, notice_seconds=length)
@@ -212,7 +210,7 @@ def cancel_notice(id: bytes32):
     @notice Withdraw a notice.
     """
     self._check_governance()
-    assert notices.given[id] != 0, "underwriter: no notice"
+    assert notices.given[id] != 0, "layer: no notice"
     notices.given[id] = 0
     log IUnderwriter.NoticeCancelled(id=id)
 
@@ -291,8 +289,8 @@ def rescue(token: address, receiver: address, amount: uint256):
     @notice Send other tokens than the asset from the backstop to `receiver` (M38).
     """
     self._check_governance()
-    assert amount > 0, "underwriter: zero amount"
-    assert receiver != empty(address), "underwriter: zero address"
+    assert amount > 0, "layer: zero amount"
+    assert receiver != empty(address), "layer: zero address"
     log IUnderwriter.Rescued(token=token, receiver=receiver, amount=amount)
     extcall IBackstop(self.backstop).rescue(token, receiver, amount)
 
@@ -407,15 +405,13 @@ def notice(id: bytes32) -> (uint256, uint256):
 @internal
 @view
 def _check_governance():
-    assert roles._is_governance(msg.sender), "underwriter: not governance"
+    assert roles._is_governance(msg.sender), "layer: not governance"
 
 
 @internal
 @view
 def _check_deployer():
-    assert roles._has(
-        roles.DEPLOYER_ROLE, msg.sender
-    ), "underwriter: not deployer"
+    assert roles._has(roles.DEPLOYER_ROLE, msg.sender), "layer: not deployer"
 
 
 @internal
@@ -464,12 +460,10 @@ def _use_notice(id: bytes32):
     """
     @notice Use up the notice of the call that is being made (M9).
     """
-    assert notices.given[id] != 0, "underwriter: no notice"
+    assert notices.given[id] != 0, "layer: no notice"
     until: uint256 = self.held_until
     length: uint256 = self._notice_length(id)
-    assert notices._is_mature(
-        id, until, length
-    ), "underwriter: notice not mature"
-    assert notices._is_running(id, until, length), "underwriter: notice lapsed"
+    assert notices._is_mature(id, until, length), "layer: notice not mature"
+    assert notices._is_running(id, until, length), "layer: notice lapsed"
     notices.given[id] = 0
     log IUnderwriter.NoticeUsed(id=id)

@@ -103,19 +103,19 @@ def _set(
     """
     assert (
         limit <= fund_words.MAX_AMOUNT and cap <= fund_words.MAX_AMOUNT
-    ), "underwriter: amount too large"
+    ), "layer: amount too large"
     assert (
         length >= MIN_WINDOW and length <= MAX_WINDOW
-    ), "underwriter: window out of bounds"
-    assert premium_bps <= MAX_PREMIUM, "underwriter: premium out of bounds"
+    ), "layer: window out of bounds"
+    assert premium_bps <= MAX_PREMIUM, "layer: premium out of bounds"
     terms: uint256 = self.terms[fund]
     is_new: bool = terms & words.REGISTERED == 0
     if is_new:
-        assert fund.is_contract, "underwriter: fund without code"
+        assert fund.is_contract, "layer: fund without code"
         assert (
             staticcall IInsuranceFund(fund).asset() == asset
-        ), "underwriter: other asset"
-        assert len(self.funds) < MAX_FUNDS, "underwriter: too many funds"
+        ), "layer: other asset"
+        assert len(self.funds) < MAX_FUNDS, "layer: too many funds"
         self.funds.append(fund)
     window: uint256 = self.windows[fund]
     old_limit: uint256 = words._limit(terms)
@@ -154,7 +154,7 @@ def _remove(fund: address):
     @notice Forget a fund, but for what it has drawn.
     """
     terms: uint256 = self.terms[fund]
-    assert terms & words.REGISTERED != 0, "underwriter: unknown fund"
+    assert terms & words.REGISTERED != 0, "layer: unknown fund"
     self.terms[fund] = terms & ~words.REGISTERED
     self.wants[fund] = 0
     last: address = self.funds.pop()

@@ -75,8 +75,8 @@ class UnderwriterModel(Stateful):
     @atomic
     def add_revenue(self, caller: Account, amount: int) -> None:
         """Pass revenue of the calling fund on to the stakers (M22)."""
-        require(self.terms.get(caller, Terms()).registered, "underwriter: unknown fund")
-        require(amount > 0, "underwriter: zero amount")
+        require(self.terms.get(caller, Terms()).registered, "layer: unknown fund")
+        require(amount > 0, "layer: zero amount")
         self.backstop.book_revenue(amount)
         self.backstop.token.transfer(caller, self.backstop.address, amount)
         self.log("RevenuePassed", fund=caller, amount=amount)
@@ -105,23 +105,23 @@ class UnderwriterModel(Stateful):
     @atomic
     def finish_setup(self, caller: Account) -> None:  # noqa: ARG002 - the deployer
         """Open the backstop for money (M9)."""
-        require(not self.backstop.opened, "underwriter: setup finished")
+        require(not self.backstop.opened, "layer: setup finished")
         self.backstop.open()
         self.log("SetupFinished")
 
     @atomic
     def announce(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
         """Give notice of a later ``set_fund`` that lets more be drawn (M9)."""
-        require(self.backstop.opened, "underwriter: setup not finished")
-        require(call[0] == "set_fund", "underwriter: no notice needed")
-        require(call not in self.notices or self._is_lapsed(call), "underwriter: notice running")
+        require(self.backstop.opened, "layer: setup not finished")
+        require(call[0] == "set_fund", "layer: no notice needed")
+        require(call not in self.notices or self._is_lapsed(call), "layer: notice running")
         self.notices[call] = (self.clock.now, self.exit_clock())
         self.log("NoticeGiven", call=call, notice_seconds=self._notice_seconds(call))
 
     @atomic
     def cancel_notice(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
         """Withdraw a notice (M9)."""
-        require(call in self.notices, "underwriter: no notice")
+        require(call in self.notices, "layer: no notice")
         del self.notices[call]
         self.log("NoticeCancelled", call=call)
 
@@ -136,12 +136,12 @@ class UnderwriterModel(Stateful):
         premium_bps: int,
     ) -> None:
         """Register a fund, or set what it may draw and pays; more needs notice (M9, M23)."""
-        require(limit <= MAX_AMOUNT and window_cap <= MAX_AMOUNT, "underwriter: amount too large")
-        require(MIN_WINDOW <= window_length <= MAX_WINDOW, "underwriter: window out of bounds")
-        require(premium_bps <= MAX_PREMIUM, "underwriter: premium out of bounds")
+        require(limit <= MAX_AMOUNT and window_cap <= MAX_AMOUNT, "layer: amount too large")
+        require(MIN_WINDOW <= window_length <= MAX_WINDOW, "layer: window out of bounds")
+        require(premium_bps <= MAX_PREMIUM, "layer: premium out of bounds")
         old = self.terms.get(fund, Terms())
         if not old.registered:
-            require(len(self.funds) < MAX_FUNDS, "underwriter: too many funds")
+            require(len(self.funds) < MAX_FUNDS, "layer: too many funds")
             self.funds += (fund,)
         longer = window_cap == 0 or window_cap > old.window_cap or window_length < old.window_length
         wider = old.window_cap > 0 and longer
@@ -171,7 +171,7 @@ class UnderwriterModel(Stateful):
     def remove_fund(self, caller: Account, fund: Account) -> None:  # noqa: ARG002 - governance
         """End what a fund may draw; what it has drawn stays counted (M23)."""
         terms = self.terms.get(fund, Terms())
-        require(terms.registered, "underwriter: unknown fund")
+        require(terms.registered, "layer: unknown fund")
         self.terms[fund] = terms._replace(registered=False)
         self.wants[fund] = 0
         last = self.funds[-1]
@@ -254,9 +254,9 @@ class UnderwriterModel(Stateful):
         """Use up the notice of this very call; before ``finish_setup`` none is needed (M9)."""
         if not self.backstop.opened:
             return
-        require(call in self.notices, "underwriter: no notice")
+        require(call in self.notices, "layer: no notice")
         passed = self.exit_clock() - self.notices[call][1]
-        require(passed >= self._notice_seconds(call), "underwriter: notice not mature")
-        require(not self._is_lapsed(call), "underwriter: notice lapsed")
+        require(passed >= self._notice_seconds(call), "layer: notice not mature")
+        require(not self._is_lapsed(call), "layer: notice lapsed")
         del self.notices[call]
         self.log("NoticeUsed", call=call)

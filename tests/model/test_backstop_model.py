@@ -443,7 +443,7 @@ def test_notice__takes_the_longest_cooldown_in_force_and_3_days() -> None:
     it.layer.set_cooldown("governance", 20)
     it.layer.set_cooldown("governance", 7)
     it.clock.advance(22 * DAY - 1)
-    with pytest.raises(Refused, match="underwriter: notice not mature"):
+    with pytest.raises(Refused, match="layer: notice not mature"):
         it.layer.set_fund("governance", *call[1:])
     it.clock.advance(1)
     it.layer.set_fund("governance", *call[1:])
@@ -455,7 +455,7 @@ def test_notice__held_by_another_fund__stands_still() -> None:
     it.layer.announce("governance", call)
     it.layer.hold("fund", it.clock.now + 2 * DAY)
     it.clock.advance(20 * DAY - 1)
-    with pytest.raises(Refused, match="underwriter: notice not mature"):
+    with pytest.raises(Refused, match="layer: notice not mature"):
         it.layer.set_fund("governance", *call[1:])
     it.clock.advance(1)
     it.layer.set_fund("governance", *call[1:])
@@ -485,5 +485,5 @@ def test_set_fund__no_more__is_immediate(terms: tuple[int, int, int, int]) -> No
 def test_set_fund__more__needs_notice(fund: str, terms: tuple[int, int, int, int]) -> None:
     it = world()
     limit, cap, length, premium = terms
-    with pytest.raises(Refused, match="underwriter: no notice"):
+    with pytest.raises(Refused, match="layer: no notice"):
         it.layer.set_fund("governance", fund, limit * U, cap * U, length, premium)
