@@ -23,9 +23,6 @@ MAX_PAUSE, REST, HOLD_AFTER = 7 * DAY, 7 * DAY, DAY  # of a pause of payouts (M3
 BEFORE_SETUP = 2**32 - 1  # `payouts_resume_at` until `finish_setup`
 LAPSE = 7 * DAY  # from maturity of a notice (M9)
 MIN_WINDOW, MAX_WINDOW = HOUR, 30 * DAY
-NEEDS_NOTICE = frozenset(
-    {"register_market", "replace_venue", "set_max_insurance", "set_threshold", "set_window", "set_layers"}
-)
 
 MarketKey = tuple[Account, int]
 Call = tuple[Any, ...]  # name of a function and its arguments, for a notice
@@ -277,7 +274,7 @@ class FundModel(Stateful):
         layer = self._layer_at(place)
         self.layers.suspend(place, min(self.layers.suspended_until[place], self.clock.now))
         self.log("LayerResumed", layer=layer.address, account=caller)
-        self._hold_places((place,))
+        self._hold_while_held()
 
     # ------------------------------------------------------------------ governance
 
@@ -291,7 +288,6 @@ class FundModel(Stateful):
     @atomic
     def announce(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
         """Give notice of a later call to this fund that lets more be drawn (M9)."""
-        require(call[0] in NEEDS_NOTICE, "fund: no notice needed")
         require(not self._is_given(call) or self._is_lapsed(call), "fund: notice running")
         concerned = self._concerned(call)
         self.notices[call] = Notice(self.clock.now, self.notice_clock(), self.layers.readings(concerned))
@@ -338,20 +334,23 @@ class FundModel(Stateful):
         self._check_threshold(threshold)
         if threshold < self.threshold:
             self._use_notice("set_threshold", threshold)
-        self.log("ThresholdSet", old=self.threshold, new=threshold)
+        if threshold != self.threshold:
+            self.log("ThresholdSet", old=self.threshold, new=threshold)
         self.threshold = threshold
 
     @atomic
     def set_split(self, caller: Account, liquidator_bps: int, fund_bps: int) -> None:  # noqa: ARG002 - governance
         """Set the shares of a liquidation (M1)."""
         self._check_split(liquidator_bps, fund_bps)
-        self.log(
-            "SplitSet",
-            old_liquidator_bps=self.liquidator_bps,
-            old_fund_bps=self.fund_bps,
-            liquidator_bps=liquidator_bps,
-            fund_bps=fund_bps,
-        )
+        old, new = (self.liquidator_bps, self.fund_bps), (liquidator_bps, fund_bps)
+        if new != old:
+            self.log(
+                "SplitSet",
+                old_liquidator_bps=old[0],
+                old_fund_bps=old[1],
+                liquidator_bps=liquidator_bps,
+                fund_bps=fund_bps,
+            )
         self.liquidator_bps, self.fund_bps = liquidator_bps, fund_bps
 
     @atomic
@@ -376,7 +375,8 @@ class FundModel(Stateful):
             self.layers.joined_at = self.clock.now
         named = {key: value for key, value in self.layers.state().items() if key != "suspended_until"}
         self.log("LayersSet", **{f"old_{key}": old[key] for key in named}, **named)
-        self._hold_places(new)
+        if new:
+            self._hold_while_held()
 
     # ------------------------------------------------------------------ views
 
@@ -554,10 +554,10 @@ class FundModel(Stateful):
         require(layer is not None, "fund: no layer")
         return cast(Layer, layer)
 
-    def _hold_places(self, places: tuple[int, ...]) -> None:
-        """Hold the exits of layers that begin to count while payouts are paused or held a day longer (M37)."""
+    def _hold_while_held(self) -> None:
+        """Layers that begin to count while payouts are paused or held a day longer are held like the others (M37)."""
         if BEFORE_SETUP > self.payouts_resume_at > self.clock.now - HOLD_AFTER:
-            self.layers.hold(self.payouts_resume_at, places)
+            self.layers.hold(self.payouts_resume_at)
 
     def _limit_left(self, market: Market) -> int:
         """Below 0 after a maximum was lowered; a lending pool has none (M12, M15)."""

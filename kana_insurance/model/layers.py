@@ -125,11 +125,10 @@ class LayersModel(Stateful):
                 assert layer is not None
                 layer.add_revenue(self.fund, amount)
 
-    def hold(self, resume_at: int, places: tuple[int, ...] = (0, 1)) -> None:
+    def hold(self, resume_at: int) -> None:
         """Hold the exits of the layers that aren't suspended (M37)."""
-        for place, layer in self.open():
-            if place in places:
-                layer.hold(self.fund, resume_at)
+        for _, layer in self.open():
+            layer.hold(self.fund, resume_at)
 
     def check(self, staked: Layer | None, reinsurance: Layer | None, staker_bps: int) -> bool:
         """Whether the fund could have these layers; returns whether one of them would be new (M9)."""
@@ -141,12 +140,12 @@ class LayersModel(Stateful):
         """The places that would be taken by another layer than now."""
         return tuple(place for place in (0, 1) if pair[place] is not None and pair[place] is not self.pair[place])
 
-    def set(self, pair: Pair, staker_bps: int) -> tuple[int, ...]:
-        """Replace the layers; one that stays in its place stays suspended. Returns the places newly taken."""
+    def set(self, pair: Pair, staker_bps: int) -> bool:
+        """Replace the layers; one that stays in its place stays suspended. Returns whether one is new there."""
         new = self.new_places(pair)
         kept = [until if pair[at] is self.pair[at] else 0 for at, until in enumerate(self.suspended_until)]
         self.pair, self.suspended_until, self.staker_bps = pair, (kept[0], kept[1]), staker_bps
-        return new
+        return bool(new)
 
     def suspend(self, place: int, until: int) -> None:
         """Let a layer count as empty until some time."""
