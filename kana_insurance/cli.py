@@ -260,7 +260,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     from ape import accounts, chain
 
     from kana_insurance.backends.ape import ApeBackend
-    from kana_insurance.deployment import LOCAL_CHAINS, deploy, local_config, read_config, record_path
+    from kana_insurance.deployment import LOCAL_CHAINS, LOCAL_STAKERS, deploy, local_config, read_config, record_path
 
     _refresh_build()
     backend = ApeBackend()
@@ -271,7 +271,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     elif local:
         me = str(account.address)
         others = [str(accounts.test_accounts[number].address) for number in range(7)]
-        config = local_config([address for address in others if address != me][:5])
+        config = local_config([address for address in others if address != me][:5], stakers=LOCAL_STAKERS)
     else:
         raise click.UsageError(f"'{name}' is a public network: name its roles and markets in a --config file")
     if not local and record_path(name).exists() and not force:
