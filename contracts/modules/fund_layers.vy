@@ -107,9 +107,10 @@ def _shares(revenue: uint256) -> Shares:
 # ------------------------------------------------------------------ actions
 
 @internal
-def _draw(amount: uint256) -> uint256:
+def _draw(amount: uint256, kept: uint256) -> uint256:
     """
     @notice Ask the layers in order for what the earlier ones didn't pay (M10, I7), and see that it came.
+    @param kept What the reserve gave; nothing else is left in the fund.
     @return What they paid.
     """
     paid: uint256 = 0
@@ -117,18 +118,17 @@ def _draw(amount: uint256) -> uint256:
         if paid < amount:
             layer: ILayer = self._open(place)
             if layer.address != empty(address):
-                held: uint256 = custody._balance(self)
                 part: uint256 = extcall layer.absorb(amount - paid)
-                paid += part
-                balance: uint256 = custody._balance(self)
-                checks._require(
-                    paid <= amount and balance >= held + part,
-                    "fund: received less",
-                )
                 if part > 0:
+                    paid += part
                     log IInsuranceFund.LayerPaid(
                         layer=layer.address, amount=part
                     )
+    if paid > 0:
+        checks._require(
+            paid <= amount and custody._balance(self) >= kept + paid,
+            "fund: received less",
+        )
     return paid
 
 

@@ -399,7 +399,7 @@ def _cover(
     if paid > 0:
         self.pot = fund_words._with_less(pot, paid)
     if paid < allowed:
-        paid += fund_layers._draw(allowed - paid)
+        paid += fund_layers._draw(allowed - paid, paid)
     if paid > 0:
         if is_perp:
             used += paid

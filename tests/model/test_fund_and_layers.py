@@ -167,6 +167,64 @@ class Twins:
         return found[0], found[1]
 
 
+# A layer of which governance was wrong to think well: it fails, says more than it sends, or sends more than asked.
+BAD_LAYER = """
+from ethereum.ercs import IERC20
+
+asset: public(immutable(address))
+fails: public(bool)
+sent: uint256
+said: uint256
+
+@deploy
+def __init__(token: address):
+    asset = token
+
+@external
+def behave(fails: bool, sent: uint256, said: uint256):
+    self.fails = fails
+    self.sent = sent
+    self.said = said
+
+@external
+def absorb(amount: uint256) -> uint256:
+    assert not self.fails, "layer: broken"
+    extcall IERC20(asset).transfer(msg.sender, self.sent)
+    return self.said
+
+@external
+def hold(resume_at: uint256):
+    assert not self.fails, "layer: broken"
+
+@view
+@external
+def revenue_terms(fund: address) -> (uint256, bool):
+    assert not self.fails, "layer: broken"
+    return 10_000, True
+
+@external
+def add_revenue(amount: uint256):
+    assert extcall IERC20(asset).transferFrom(msg.sender, self, amount)
+
+@view
+@external
+def capacity(fund: address) -> uint256:
+    assert not self.fails, "layer: broken"
+    return self.said
+
+@view
+@external
+def exit_clock() -> uint256:
+    assert not self.fails, "layer: broken"
+    return block.timestamp
+
+@view
+@external
+def longest_cooldown(since: uint256) -> uint256:
+    return 0
+"""
+
+
 @pytest.fixture
 def twins() -> Iterator[Twins]:
     """Two layers, no premiums, a reserve of 100 U."""
@@ -335,12 +393,64 @@ def test_refusals__verbatim(twins: Twins, caller: str, function: str, arguments:
     twins.check()
 
 
-# ------------------------------------------------------------------ gas
+# ------------------------------------------------------------------ a layer that misbehaves (M10)
 
 
-def test_cover__reserve_and_two_layers__within_its_target(twins: Twins) -> None:
-    """160,000 with the 21,000 of a transaction and its calldata."""
-    twins.venue.cover(600 * U)
-    spent = twins.venue._computation.get_gas_used() + 21_000 + 32 * 4 + 8 * 12
-    assert twins.token.balanceOf(twins.venue.address) == PLENTY + 600 * U
-    assert spent <= 160_000, f"{spent}"
+@pytest.fixture
+def bad(twins: Twins) -> Any:
+    """A layer that isn't a backstop in place of the first, with 1,000 U."""
+    layer = boa.loads(BAD_LAYER, twins.token.address)
+    fund, governance = twins.fund, twins.timelock.address
+    second = twins.layers[1][0].address
+    call = fund.set_layers.prepare_calldata(layer.address, second, 5_000)
+    fund.announce(call, sender=governance)
+    boa.env.evm.patch.timestamp += 33 * DAY
+    fund.set_layers(layer.address, second, 5_000, sender=governance)
+    twins.token.faucet_to(layer.address, 1_000 * U)
+    return layer
+
+
+def cover(twins: Twins, amount: int) -> int:
+    return int(twins.fund.cover_shortfall(0, amount, sender=twins.venue.address))
+
+
+def test_broken_layer__reverts_the_whole_until_it_is_suspended(twins: Twins, bad: Any) -> None:
+    """A caller could starve it of gas otherwise; what needs no layer goes on."""
+    bad.behave(True, 0, 0)
+    fund, guardian = twins.fund, twins.at["guardian"]
+    assert cover(twins, 40 * U) == 40 * U
+    refused: list[Any] = [
+        lambda: cover(twins, 200 * U),
+        lambda: fund.settle_fees(0, U, sender=twins.venue.address),
+        lambda: fund.pause_payouts(DAY, sender=guardian),
+        lambda: fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address),
+    ]
+    for call in refused:
+        with boa.reverts("layer: broken"):
+            call()
+    fund.suspend_layer(0, 7 * DAY, sender=guardian)
+    assert cover(twins, 200 * U) == 200 * U  # 60 of the reserve, 140 of the second layer
+    fund.settle_fees(0, U, sender=twins.venue.address)
+    fund.pause_payouts(DAY, sender=guardian)
+    # Its removal asks it nothing.
+    fund.set_layers("0x" + "00" * 20, twins.layers[1][0].address, 5_000, sender=twins.timelock.address)
+    fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address)
+
+
+@pytest.mark.parametrize(("sent", "said"), [(10 * U - 1, 10 * U), (0, 1), (150 * U, 150 * U), (10 * U, 101 * U)])
+def test_layer__sends_less_than_it_says_or_says_too_much__is_refused(
+    twins: Twins, bad: Any, sent: int, said: int
+) -> None:
+    bad.behave(False, sent, said)
+    with boa.reverts("fund: received less"):
+        cover(twins, 200 * U)
+    assert twins.fund.reserve() == 100 * U
+
+
+def test_layer__asks_too_high_a_premium__gets_the_most_there_is(twins: Twins, bad: Any) -> None:
+    """3,000 bps of 100 U, then 5,000 of 70 as stream."""
+    fund = twins.fund
+    fund.settle_fees(0, 100 * U, sender=twins.venue.address)
+    log = next(log for log in fund.get_logs(strict=False) if type(log).__name__ == "FeesSettled")
+    assert (log.premiums, log.streamed, log.booked, log.forwarded) == (30 * U, 35 * U, 35 * U, 0)
+    assert twins.token.balanceOf(bad.address) == 1_065 * U
