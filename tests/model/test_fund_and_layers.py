@@ -334,6 +334,27 @@ def test_notice__pause__stands_still_with_the_exits(twins: Twins) -> None:
     assert twins.notice("set_threshold", 1)[0] == 2 * DAY
 
 
+def test_notice__exits_held_by_another_fund__stands_still(twins: Twins) -> None:
+    twins.do("governance", "set_layers", 0, None, 5_000)
+    underwriter, _, model = twins.layers[0]
+    other = boa.loads(BAD_LAYER, twins.token.address)  # has an asset, as a fund has
+    terms = (U, 0, DAY, 0)
+    underwriter.announce(underwriter.set_fund.prepare_calldata(other.address, *terms), sender=twins.timelock.address)
+    model.announce("governance", ("set_fund", "other", *terms))
+    twins.pass_time(17 * DAY)
+    underwriter.set_fund(other.address, *terms, sender=twins.timelock.address)
+    model.set_fund("governance", "other", *terms)
+    twins.do("governance", "announce", "set_threshold", 1)
+    twins.pass_time(DAY)
+    underwriter.hold(twins.clock.now + 2 * DAY, sender=other.address)
+    model.hold("other", twins.clock.now + 2 * DAY)
+    twins.pass_time(19 * DAY - 1)
+    assert twins.notice("set_threshold", 1) == (17 * DAY - 1, 17 * DAY)
+    assert twins.do("governance", "set_threshold", 1) == "fund: notice not mature"
+    twins.pass_time(1)
+    assert twins.do("governance", "set_threshold", 1) is None
+
+
 def test_notice__new_layer__waits_for_its_cooldown_and_voids_the_others(twins: Twins) -> None:
     twins.do("governance", "set_layers", None, None, 5_000)
     assert twins.do("governance", "set_layers", None, 1, 5_000) == "fund: no notice"
