@@ -6,13 +6,13 @@
 @author Kana
 @notice One pot of one asset that pays shortfalls of the venues that report to it. It is fed by contributions, slices
         of liquidations and fees; what it gathers above its threshold goes to a treasury.
-@dev A facade. The books are kept by the module ledger, membership by roles, announced calls by notices; here are the
-     tokens, and who may do what:
+@dev A facade. The books are kept by the module ledger, the tokens by custody, the layers behind the reserve by
+     fund_layers, membership by roles, announced calls by fund_notices; here is who may do what:
 
        anyone        contribute, contribute_with_permit, skim
        venues        settle_liquidation(s), settle_fees, cover_shortfall, record_bad_debt, repay_bad_debt, release_market
        treasurers    withdraw_excess (M8)
-       guardians     pause_payouts, resume_payouts (M37)
+       guardians     pause_payouts, resume_payouts, suspend_layer, resume_layer (M37)
        governance    the rest; what lets more be drawn only after a notice that is kept here (M9)
 
      Until `finish_setup` the deployer acts as governance, without notice, and no money is accepted. Signatures,
@@ -20,10 +20,12 @@
      The asset moves last, and what comes in is measured (M6); nothing else reads a token balance.
 @custom:security A venue is trusted with its own markets: it is paid the shortfalls that it reports, within a market's
                  maximum and the window. Nothing here can mend an asset that takes or freezes balances.
+                 A layer is trusted to say what it pays and what its exits are held for; what it pays is measured.
 @custom:invariant I1: balance of the asset >= reserve.
                   I2: no slice and no fee lifts the reserve above threshold + total bad debt.
                   I4: a withdrawal leaves reserve >= threshold + total bad debt.
                   I5: no cover lifts `used` of a perp market above its maximum; `used` falls only by M12.
+                  I7: a layer is asked only when the reserve is 0 and every earlier one paid what it could.
                   I13: the contributions by contributor add up to the total.
 """
 
@@ -35,6 +37,10 @@ from snekmate.tokens.interfaces import IERC20Permit
 
 from contracts.interfaces import IInsuranceFund
 
+from contracts.modules import checks
+from contracts.modules import custody
+from contracts.modules import fund_layers
+from contracts.modules import fund_notices
 from contracts.modules import fund_views
 from contracts.modules import fund_words
 from contracts.modules import ledger
@@ -50,9 +56,14 @@ implements: IInsuranceFund
 uses: access_control
 initializes: roles
 initializes: notices
-initializes: ledger
+initializes: custody
+initializes: fund_layers[custody := custody]
+initializes: ledger[fund_layers := fund_layers]
 initializes: settings[ledger := ledger]
-initializes: fund_views[ledger := ledger, notices := notices]
+initializes: fund_notices[
+    fund_layers := fund_layers, ledger := ledger, notices := notices
+]
+initializes: fund_views[fund_layers := fund_layers, ledger := ledger]
 
 # Left out: snekmate's `set_role_admin` (governance administers every role) and its `grantRole`, `revokeRole` and
 # `renounceRole`, which are wrapped below for the lock and the guards.
@@ -68,6 +79,8 @@ exports: (
     roles.governance,
     roles.members,
     # The books
+    custody.__interface__,
+    fund_notices.__interface__,
     fund_views.__interface__,
 )
 
@@ -82,13 +95,6 @@ FIRST_WINDOW: constant(uint256) = 86_400
 # Decimals for which 112 bits and the venues' QUOTE_SCALE have room (M16).
 MIN_DECIMALS: constant(uint8) = 6
 MAX_DECIMALS: constant(uint8) = 18
-
-# --------------------------------------------------------------- immutables
-
-# The one asset of this fund (M16).
-ASSET: immutable(address)
-# Where the excess goes, and what the reserve has no room for; no call can redirect it (M8).
-TREASURY: immutable(address)
 
 # -------------------------------------------------------------- constructor
 
@@ -116,23 +122,23 @@ def __init__(
     @param liquidator_bps A liquidator's share of what a liquidation leaves, at most 5000.
     @param fund_bps The fund's share, at most 3000.
     """
-    assert asset.is_contract, "fund: asset without code"
+    checks._require(asset.is_contract, "fund: asset without code")
     decimals: uint8 = staticcall IERC20Detailed(asset).decimals()
-    assert (
-        decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS
-    ), "fund: bad decimals"
-    assert treasury != empty(address), "fund: zero address"
-    ASSET = asset
-    TREASURY = treasury
+    checks._require(
+        decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS,
+        "fund: bad decimals",
+    )
+    checks._require(treasury != empty(address), "fund: zero address")
 
+    custody.__init__(asset, treasury)
     roles.__init__(governance, deployer)
     roles._add(roles.TREASURER_ROLE, treasurer)
     roles._add(roles.GUARDIAN_ROLE, guardian)
     log IInsuranceFund.GovernanceTransferred(old=empty(address), new=governance)
     ledger.pot = fund_words._with_resume_at(0, fund_words.NOT_OPEN)
-    settings._set_threshold(threshold)
-    settings._set_split(liquidator_bps, fund_bps)
-    settings._set_window(0, FIRST_WINDOW)
+    settings._set_terms(threshold, liquidator_bps, fund_bps)
+    # No window at first: whatever its length.
+    ledger.window_length = FIRST_WINDOW
 
 
 # ------------------------------------------------------------- contributors
@@ -143,7 +149,7 @@ def contribute(amount: uint256, contributor: address = msg.sender):
     @notice Pull `amount` from the caller into the reserve, for good (M7).
     """
     ledger._contribute(contributor, amount)
-    self._pull(self, amount)
+    custody._pull(self, amount)
 
 
 @external
@@ -154,13 +160,15 @@ def contribute_with_permit(
     @notice Contribute with an ERC-2612 permit. It is used only while the allowance is short, so that whoever submits
             it first does no harm (M7).
     """
-    allowance: uint256 = staticcall IERC20(ASSET).allowance(msg.sender, self)
+    allowance: uint256 = staticcall IERC20(custody.ASSET).allowance(
+        msg.sender, self
+    )
     if allowance < amount:
-        extcall IERC20Permit(ASSET).permit(
+        extcall IERC20Permit(custody.ASSET).permit(
             msg.sender, self, amount, deadline, v, r, s
         )
     ledger._contribute(msg.sender, amount)
-    self._pull(self, amount)
+    custody._pull(self, amount)
 
 
 @external
@@ -169,9 +177,9 @@ def skim(contributor: address) -> uint256:
     @notice Book what was transferred to the fund without a call (M6).
     """
     pot: uint256 = ledger._open_pot()
-    balance: uint256 = staticcall IERC20(ASSET).balanceOf(self)
+    balance: uint256 = staticcall IERC20(custody.ASSET).balanceOf(self)
     amount: uint256 = limits._left(balance, fund_words._reserve(pot))
-    assert amount > 0, "fund: nothing to skim"
+    checks._require(amount > 0, "fund: nothing to skim")
     ledger._contribute(contributor, amount)
     return amount
 
@@ -197,7 +205,7 @@ def settle_liquidation(
     booked: uint256 = parts.fund - parts.repaid
     if booked > 0:
         ledger.pot = pot + booked
-        self._pull(self, booked)
+        custody._pull(self, booked)
     return parts
 
 
@@ -229,26 +237,28 @@ def settle_liquidations(
         splits.append(parts)
     if reserve > before:
         ledger.pot = pot + (reserve - before)
-        self._pull(self, reserve - before)
+        custody._pull(self, reserve - before)
     return splits
 
 
 @external
 def settle_fees(market_id: uint256, amount: uint256) -> uint256:
     """
-    @notice Take the fund's part of a market's fees: for its bad debt, for the room in the reserve, the rest for the
-            treasury (M24).
+    @notice Take the fund's part of a market's fees: for its bad debt, for the layers, for the room in the reserve, the
+            rest for the stakers or the treasury (M24).
     """
     pot: uint256 = ledger._open_pot()
-    repaid: uint256 = 0
-    booked: uint256 = 0
-    repaid, booked = ledger._settle_fees(msg.sender, market_id, amount, pot)
-    if booked > 0:
-        ledger.pot = fund_words._with_more(pot, booked)
-        self._pull(self, booked)
-    if amount > repaid + booked:
-        self._pull(TREASURY, amount - repaid - booked)
-    return repaid
+    fees: ledger.Fees = ledger._settle_fees(msg.sender, market_id, amount, pot)
+    if fees.booked > 0:
+        ledger.pot = fund_words._with_more(pot, fees.booked)
+    pulled: uint256 = fees.booked + fees.layers[0] + fees.layers[1]
+    if pulled > 0:
+        custody._pull(self, pulled)
+        fund_layers._feed(0, fees.layers[0])
+        fund_layers._feed(1, fees.layers[1])
+    if fees.forwarded > 0:
+        custody._pull(custody.TREASURY, fees.forwarded)
+    return fees.repaid
 
 
 @external
@@ -260,7 +270,7 @@ def cover_shortfall(market_id: uint256, shortfall: uint256) -> uint256:
     pot: uint256 = ledger._open_pot()
     paid: uint256 = ledger._cover(msg.sender, market_id, shortfall, pot)
     if paid > 0:
-        self._send(ASSET, msg.sender, paid)
+        custody._send(custody.ASSET, msg.sender, paid)
     return paid
 
 
@@ -297,29 +307,30 @@ def withdraw_excess(amount: uint256):
     """
     @notice Send at most the excess to the treasury (M8).
     """
-    assert roles._has(roles.TREASURER_ROLE, msg.sender), "fund: not treasurer"
+    checks._require(
+        roles._has(roles.TREASURER_ROLE, msg.sender), "fund: not treasurer"
+    )
     reserve: uint256 = ledger._withdraw(amount, ledger._open_pot())
     log IInsuranceFund.ExcessWithdrawn(
         treasurer=msg.sender, amount=amount, reserve=reserve
     )
-    self._send(ASSET, TREASURY, amount)
+    custody._send(custody.ASSET, custody.TREASURY, amount)
 
 
 @external
 def pause_payouts(duration: uint256):
     """
-    @notice Stop covers and withdrawals for a while; notices stand still until a day after it (M37).
+    @notice Stop covers and withdrawals for a while; until a day after it notices stand still, and exits from the
+            layers, which mature first what is due (M37).
     """
     self._check_guardian(False)
     pot: uint256 = ledger._open_pot()
-    assert duration > 0, "fund: zero duration"
-    assert pause._fits(duration), "fund: pause too long"
     last: uint256 = fund_words._resume_at(pot)
-    assert pause._is_rested(last), "fund: paused too recently"
-    notices._hold(last)
-    resume_at: uint256 = block.timestamp + duration
+    resume_at: uint256 = ledger._next_resume_at(last, duration)
+    notices._hold(block.timestamp, last + notices.AFTER_PAUSE)
     ledger.pot = fund_words._with_resume_at(pot, resume_at)
     log IInsuranceFund.PayoutsPaused(guardian=msg.sender, resume_at=resume_at)
+    fund_layers._hold(resume_at)
 
 
 @external
@@ -329,9 +340,39 @@ def resume_payouts():
     """
     self._check_guardian(roles._is_governance(msg.sender))
     pot: uint256 = ledger._open_pot()
-    assert pause._is_paused(fund_words._resume_at(pot)), "fund: not paused"
+    checks._require(
+        pause._is_paused(fund_words._resume_at(pot)), "fund: not paused"
+    )
     ledger.pot = fund_words._with_resume_at(pot, block.timestamp)
     log IInsuranceFund.PayoutsResumed(account=msg.sender)
+    fund_layers._hold(block.timestamp)
+
+
+@external
+def suspend_layer(place: uint256, duration: uint256):
+    """
+    @notice Let a layer count as empty for a while (M10).
+    """
+    self._check_guardian(False)
+    last: uint256 = fund_layers._word(place) >> 160
+    resume_at: uint256 = ledger._next_resume_at(last, duration)
+    layer: address = fund_layers._suspend(place, resume_at)
+    log IInsuranceFund.LayerSuspended(
+        layer=layer, guardian=msg.sender, resume_at=resume_at
+    )
+
+
+@external
+def resume_layer(place: uint256):
+    """
+    @notice End a suspension early; governance may too. While payouts are held, the layer's exits are from now on, also
+            where the suspension has ended by itself (M37).
+    """
+    self._check_guardian(roles._is_governance(msg.sender))
+    until: uint256 = fund_layers._word(place) >> 160
+    layer: address = fund_layers._suspend(place, min(until, block.timestamp))
+    log IInsuranceFund.LayerResumed(layer=layer, account=msg.sender)
+    self._hold_while_held(ledger.pot)
 
 
 # --------------------------------------------------------------- governance
@@ -342,8 +383,10 @@ def finish_setup():
     @notice Open the fund for money and end the deployer's power, once (M9).
     """
     pot: uint256 = ledger.pot
-    assert pot >= fund_words.CLOSED_POT, "fund: setup finished"
-    assert roles._has(roles.DEPLOYER_ROLE, msg.sender), "fund: not deployer"
+    checks._require(pot >= fund_words.CLOSED_POT, "fund: setup finished")
+    checks._require(
+        roles._has(roles.DEPLOYER_ROLE, msg.sender), "fund: not deployer"
+    )
     roles._end_setup()
     ledger.pot = fund_words._with_resume_at(pot, 0)
     log IInsuranceFund.SetupFinished()
@@ -355,16 +398,8 @@ def announce(call: Bytes[MAX_CALL]) -> bytes32:
     @notice Give notice of a call that lets more be drawn (M9).
     """
     self._check_governance()
-    resume_at: uint256 = fund_words._resume_at(ledger._open_pot())
-    assert self._may_need_notice(call), "fund: no notice needed"
-    id: bytes32 = keccak256(call)
-    notice_seconds: uint256 = notices._length()
-    assert not notices._is_running(id, resume_at), "fund: notice running"
-    notices.given[id] = notices._clock(resume_at)
-    log IInsuranceFund.NoticeGiven(
-        id=id, call=call, notice_seconds=notice_seconds
-    )
-    return id
+    ledger._open_pot()
+    return fund_notices._announce(call)
 
 
 @external
@@ -373,9 +408,7 @@ def cancel_notice(id: bytes32):
     @notice Withdraw a notice.
     """
     self._check_governance()
-    self._check_given(id)
-    notices.given[id] = 0
-    log IInsuranceFund.NoticeCancelled(id=id)
+    fund_notices._cancel(id)
 
 
 @external
@@ -385,7 +418,7 @@ def register_market(venue: address, market_id: uint256, is_perp: bool):
     """
     self._check_governance()
     settings._register(venue, market_id, is_perp)
-    self._use_notice(slice(msg.data, 0, 100))
+    fund_notices._use(3)
 
 
 @external
@@ -395,7 +428,7 @@ def replace_venue(venue: address, market_id: uint256, new_venue: address):
     """
     self._check_governance()
     settings._move(venue, market_id, new_venue)
-    self._use_notice(slice(msg.data, 0, 100))
+    fund_notices._use(3)
 
 
 @external
@@ -407,7 +440,7 @@ def set_max_insurance(
     """
     self._check_governance()
     if settings._set_max_insurance(venue, market_id, max_insurance):
-        self._use_notice(slice(msg.data, 0, 100))
+        fund_notices._use(3)
 
 
 @external
@@ -417,7 +450,7 @@ def set_threshold(threshold: uint256):
     """
     self._check_governance()
     if settings._set_threshold(threshold):
-        self._use_notice(slice(msg.data, 0, 36))
+        fund_notices._use(1)
 
 
 @external
@@ -426,7 +459,9 @@ def set_split(liquidator_bps: uint256, fund_bps: uint256):
     @notice Set the shares of a liquidation (M1).
     """
     self._check_governance()
-    settings._set_split(liquidator_bps, fund_bps)
+    settings._set_terms(
+        fund_words._threshold(ledger.terms), liquidator_bps, fund_bps
+    )
 
 
 @external
@@ -436,7 +471,21 @@ def set_window(cap: uint256, length: uint256):
     """
     self._check_governance()
     if settings._set_window(cap, length):
-        self._use_notice(slice(msg.data, 0, 68))
+        fund_notices._use(2)
+
+
+@external
+def set_layers(staked: address, reinsurance: address, staker_bps: uint256):
+    """
+    @notice Name the layers behind the reserve, and the stakers' share of revenue (M10, M24). Needs notice for a layer
+            that is new in its place.
+    """
+    self._check_governance()
+    if fund_layers._set(staked, reinsurance, staker_bps):
+        fund_notices._use_for(3, [staked, reinsurance])
+        if ledger.pot < fund_words.CLOSED_POT:
+            fund_layers.joined_at = block.timestamp
+            self._hold_while_held(ledger.pot)
 
 
 @external
@@ -481,31 +530,10 @@ def rescue(token: address, amount: uint256):
     @notice Send other tokens than the asset to the treasury (M38).
     """
     self._check_governance()
-    assert token != ASSET, "fund: asset not rescuable"
+    checks._require(token != custody.ASSET, "fund: asset not rescuable")
     fund_words._check_positive(amount)
     log IInsuranceFund.Rescued(token=token, amount=amount)
-    self._send(token, TREASURY, amount)
-
-
-# -------------------------------------------------------------------- views
-# The others are those of fund_views.
-
-@view
-@external
-def asset() -> address:
-    """
-    @notice The asset of reserve, contributions and payouts.
-    """
-    return ASSET
-
-
-@view
-@external
-def treasury() -> address:
-    """
-    @notice Where the excess goes.
-    """
-    return TREASURY
+    custody._send(token, custody.TREASURY, amount)
 
 
 # ---------------------------------------------------------------- internals
@@ -513,70 +541,23 @@ def treasury() -> address:
 @internal
 @view
 def _check_governance():
-    assert roles._is_governance(msg.sender), "fund: not governance"
-
-
-@internal
-@view
-def _check_given(id: bytes32):
-    assert notices.given[id] != 0, "fund: no notice"
+    checks._require(roles._is_governance(msg.sender), "fund: not governance")
 
 
 @internal
 @view
 def _check_guardian(allowed: bool):
-    assert (
-        allowed or roles._has(roles.GUARDIAN_ROLE, msg.sender)
-    ), "fund: not guardian"
+    checks._require(
+        allowed or roles._has(roles.GUARDIAN_ROLE, msg.sender),
+        "fund: not guardian",
+    )
 
 
 @internal
-@pure
-def _may_need_notice(call: Bytes[MAX_CALL]) -> bool:
-    if len(call) < 4:
-        return False
-    return convert(slice(call, 0, 4), bytes4) in [
-        method_id("register_market(address,uint256,bool)", output_type=bytes4),
-        method_id("replace_venue(address,uint256,address)", output_type=bytes4),
-        method_id(
-            "set_max_insurance(address,uint256,uint256)", output_type=bytes4
-        ),
-        method_id("set_threshold(uint256)", output_type=bytes4),
-        method_id("set_window(uint256,uint256)", output_type=bytes4),
-    ]
-
-
-@internal
-def _use_notice(call: Bytes[MAX_CALL]):
+def _hold_while_held(pot: uint256):
     """
-    @notice Use up the notice of the call that is being made; none is needed before the setup is finished (M9).
+    @notice Layers that begin to count while payouts are paused, or within a day after, are held like the others (M37).
     """
-    resume_at: uint256 = fund_words._resume_at(ledger.pot)
-    if resume_at == fund_words.NOT_OPEN:
-        return
-    id: bytes32 = keccak256(call)
-    self._check_given(id)
-    assert notices._is_mature(id, resume_at), "fund: notice not mature"
-    assert notices._is_running(id, resume_at), "fund: notice lapsed"
-    notices.given[id] = 0
-    log IInsuranceFund.NoticeUsed(id=id)
-
-
-@internal
-def _pull(receiver: address, amount: uint256):
-    """
-    @notice Move `amount` of the asset from the caller, and see that it came (M6).
-    """
-    before: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
-    assert extcall IERC20(ASSET).transferFrom(
-        msg.sender, receiver, amount, default_return_value=True
-    ), "fund: transfer failed"
-    balance: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
-    assert balance >= before + amount, "fund: received less"
-
-
-@internal
-def _send(token: address, receiver: address, amount: uint256):
-    assert extcall IERC20(token).transfer(
-        receiver, amount, default_return_value=True
-    ), "fund: transfer failed"
+    resume_at: uint256 = fund_words._resume_at(pot)
+    if block.timestamp < resume_at + notices.AFTER_PAUSE:
+        fund_layers._hold(resume_at)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Who calls, in the order of the table's columns. "venue" is the clearing house, a fund's caller by registration;
-#: "deployer" is the account that set the system up and has finished; "outsider" is everybody else.
+#: Who calls, in the order of the table's columns. "venue" is the clearing house, a fund's caller by registration, and
+#: "fund" that of an underwriter; "underwriter" is the one whom the backstop obeys; "deployer" is the account that set
+#: the system up and has finished; "outsider" is everybody else.
 ROLES = (
     "governance",
     "treasurer",
@@ -17,6 +18,8 @@ ROLES = (
     "venue",
     "gateway",
     "registry",
+    "fund",
+    "underwriter",
     "proposer",
     "deployer",
     "outsider",
@@ -54,6 +57,8 @@ def _only(role: str, reason: str) -> dict[str, str]:
 
 _FUND_GOVERNANCE = _only("governance", "fund: not governance")
 _FUND_VENUE = _only("venue", "fund: unknown market")
+_UNDERWRITER_GOVERNANCE = _only("governance", "layer: not governance")
+_BACKSTOP_UNDERWRITER = _only("underwriter", "backstop: not underwriter")
 _REGISTRY_GOVERNANCE = _only("governance", "registry: not governance")
 _TIMELOCK_PROPOSER = _only("proposer", "access_control: account is missing role")
 _TIMELOCK_ITSELF = _only("governance", "timelock: not the timelock")
@@ -74,6 +79,8 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "withdraw_excess": _rule("treasurer", "fund: not treasurer", "send excess to the treasury (M8)"),
         "pause_payouts": _rule("guardian", "fund: not guardian", "stop payouts for at most 7 days (M37)"),
         "resume_payouts": _rule("guardian governance", "fund: not guardian", "end a pause early (M37)"),
+        "suspend_layer": _rule("guardian", "fund: not guardian", "let a layer count as empty for a while (M10)"),
+        "resume_layer": _rule("guardian governance", "fund: not guardian", "end a suspension early (M10)"),
         "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
         "announce": _rule(**_FUND_GOVERNANCE, purpose="give notice of a call that lets more be drawn (M9)"),
         "cancel_notice": _rule(**_FUND_GOVERNANCE, purpose="withdraw a notice (M9)"),
@@ -83,11 +90,50 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "set_threshold": _rule(**_FUND_GOVERNANCE, purpose="cap the reserve; lowering with notice (M8)"),
         "set_split": _rule(**_FUND_GOVERNANCE, purpose="set the shares of a liquidation (M1)"),
         "set_window": _rule(**_FUND_GOVERNANCE, purpose="bound payouts by time; widening with notice (M11)"),
+        "set_layers": _rule(**_FUND_GOVERNANCE, purpose="name the layers; a new one with notice (M10, M24)"),
         "set_governance": _rule(**_FUND_GOVERNANCE, purpose="hand over to another timelock (M9)"),
         "grantRole": _rule(**_FUND_GOVERNANCE, purpose="appoint treasurers and guardians (M36)"),
         "revokeRole": _rule(**_FUND_GOVERNANCE, purpose="dismiss them (M36)"),
         "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
         "rescue": _rule(**_FUND_GOVERNANCE, purpose="send other tokens than the asset to the treasury (M38)"),
+    },
+    "Underwriter": {
+        "absorb": _anyone("pay a fund what its terms let it draw, others nothing (M21, M23)"),
+        "add_revenue": _rule("fund", "layer: unknown fund", "pass revenue on to the stakers (M22)"),
+        "hold": _anyone("hold exits while a fund's payouts are paused; others' calls do nothing (M37)"),
+        "connect_backstop": _rule("", "layer: not deployer", "name the backstop, once, during set-up"),
+        "finish_setup": _rule("", "layer: setup finished", "open the backstop, once; the deployer's last (M9)"),
+        "announce": _rule(**_UNDERWRITER_GOVERNANCE, purpose="give notice of terms that let more be drawn (M9)"),
+        "cancel_notice": _rule(**_UNDERWRITER_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "set_fund": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set a fund's terms; more with notice (M23)"),
+        "remove_fund": _rule(**_UNDERWRITER_GOVERNANCE, purpose="let a fund draw no more (M23)"),
+        "set_cooldown": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set the cooldown of new requests (M20)"),
+        "set_stream": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set how later payments stream (M22)"),
+        "set_governance": _rule(**_UNDERWRITER_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+        "rescue": _rule(**_UNDERWRITER_GOVERNANCE, purpose="send other tokens than the asset from the backstop (M38)"),
+    },
+    "Backstop": {
+        "deposit": _anyone("stake (M19)"),
+        "deposit_with_permit": _anyone("stake by ERC-2612 permit (M19)"),
+        "mint": _anyone("stake for so many shares (M19)"),
+        "mint_with_permit": _anyone("the same by ERC-2612 permit (M19)"),
+        "requestRedeem": _anyone("begin the exit of own shares, or of whose operator or spender one is (M20)"),
+        "cancel_request": _anyone("restake an own pending request, or as operator (M20)"),
+        "redeem": _anyone("claim own matured requests by shares, or as operator (M20)"),
+        "withdraw": _anyone("the same by assets (M20)"),
+        "setOperator": _anyone("let somebody act for oneself (M20)"),
+        "transfer": _anyone("move own shares"),
+        "transferFrom": _anyone("move shares within an allowance"),
+        "approve": _anyone("allow somebody own shares"),
+        "permit": _anyone("use an ERC-2612 permit for shares"),
+        "roll": _anyone("let the days that are due mature (M20)"),
+        "open": _rule(**_BACKSTOP_UNDERWRITER, purpose="take money from now on (M9)"),
+        "slash": _rule(**_BACKSTOP_UNDERWRITER, purpose="pay a fund at the stakers' cost (M21)"),
+        "book_revenue": _rule(**_BACKSTOP_UNDERWRITER, purpose="stream revenue to the stakers (M22)"),
+        "hold": _rule(**_BACKSTOP_UNDERWRITER, purpose="let no day of exits mature for a while (M37)"),
+        "set_cooldown": _rule(**_BACKSTOP_UNDERWRITER, purpose="set the cooldown of new requests (M20)"),
+        "set_stream": _rule(**_BACKSTOP_UNDERWRITER, purpose="set how later payments stream (M22)"),
+        "rescue": _rule(**_BACKSTOP_UNDERWRITER, purpose="send other tokens than the asset away (M38)"),
     },
     "ClearingHouse": {
         "deposit": _anyone("add free balance"),

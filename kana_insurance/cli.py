@@ -38,6 +38,9 @@ HINTS = {
     "fund: payouts paused": "a guardian has paused payouts; wait or let it be ended",
     "fund: zero amount": "name an amount above 0",
     "fund: amount too large": "name a smaller amount",
+    "backstop: nothing pending": "'ape run stakers' shows the requests and their days; matured ones are claimed",
+    "backstop: deposits closed": "a slash took nearly all that was staked: nobody can stake here again",
+    "backstop: zero assets": "name more shares: these are worth less than one base unit",
     "usdt: above faucet bound": "one call mints at most a thousand million tokens; ask for less",
     "gateway: limit not met": "the two limits don't cross",
     "gateway: self match": "name two different accounts",
@@ -260,7 +263,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     from ape import accounts, chain
 
     from kana_insurance.backends.ape import ApeBackend
-    from kana_insurance.deployment import LOCAL_CHAINS, deploy, local_config, read_config, record_path
+    from kana_insurance.deployment import LOCAL_CHAINS, LOCAL_STAKERS, deploy, local_config, read_config, record_path
 
     _refresh_build()
     backend = ApeBackend()
@@ -271,7 +274,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     elif local:
         me = str(account.address)
         others = [str(accounts.test_accounts[number].address) for number in range(7)]
-        config = local_config([address for address in others if address != me][:5])
+        config = local_config([address for address in others if address != me][:5], stakers=LOCAL_STAKERS)
     else:
         raise click.UsageError(f"'{name}' is a public network: name its roles and markets in a --config file")
     if not local and record_path(name).exists() and not force:

@@ -179,7 +179,7 @@ class Client:
             "balance": self.tokens(self.system.asset.balanceOf(target)),
         }
 
-    def _wallet(self, account: Any, needed: int) -> None:
+    def check_wallet(self, account: Any, needed: int) -> None:
         """Refuse unless the account holds so many tokens."""
         held = int(self.system.asset.balanceOf(address_of(account)))
         if held < needed:
@@ -189,19 +189,20 @@ class Client:
                 + (": 'ape run faucet' mints some" if local else "")
             )
 
-    def _allow(self, account: Any, spender: Any, needed: int) -> None:
+    def allow(self, account: Any, spender: Any, needed: int) -> None:
+        """Approve the spender where its allowance is short."""
         if int(self.system.asset.allowance(address_of(account), address_of(spender))) < needed:
             self.system.asset.approve(address_of(spender), needed, sender=account)
 
     def contribute(self, account: Any, amount: int, *, permit: bool = False) -> dict[str, Any]:
         """Contribute to the reserve, by approval or by a permit in the same transaction (M7)."""
         fund = self.system.fund
-        self._wallet(account, amount)
+        self.check_wallet(account, amount)
         if permit:
             deadline = self.system.backend.timestamp() + ORDER_SECONDS
-            fund.contribute_with_permit(amount, deadline, *self._permit(account, amount, deadline), sender=account)
+            fund.contribute_with_permit(amount, deadline, *self.permit(account, fund, amount, deadline), sender=account)
         else:
-            self._allow(account, fund, amount)
+            self.allow(account, fund, amount)
             fund.contribute(amount, sender=account)
         return {
             "contributor": address_of(account),
@@ -211,7 +212,8 @@ class Client:
             "room": self.tokens(fund.room()),
         }
 
-    def _permit(self, account: Any, amount: int, deadline: int) -> tuple[int, bytes, bytes]:
+    def permit(self, account: Any, spender: Any, amount: int, deadline: int) -> tuple[int, bytes, bytes]:
+        """The account's signature of an ERC-2612 permit of the asset: v, r, s."""
         asset, owner = self.system.asset, address_of(account)
         domain = asset.eip712Domain()
         data = orders.permit_data(
@@ -220,7 +222,7 @@ class Client:
             str(domain[2]),
             self.system.backend.chain_id(),
             owner,
-            address_of(self.system.fund),
+            address_of(spender),
             amount,
             int(asset.nonces(owner)),
             deadline,
@@ -270,8 +272,8 @@ class Client:
         lacking = needed - int(self.system.house.free(address_of(account)))
         if lacking <= 0:
             return 0
-        self._wallet(account, lacking)
-        self._allow(account, self.system.house, lacking)
+        self.check_wallet(account, lacking)
+        self.allow(account, self.system.house, lacking)
         self.system.house.deposit(lacking, sender=account)
         return lacking
 

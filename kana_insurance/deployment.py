@@ -13,19 +13,52 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from eth_utils import is_address, keccak, to_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from eth_utils import keccak, to_checksum_address
+from pydantic import BaseModel, ValidationError
 
-from kana_insurance.amounts import MAX_AMOUNT, WAD
 from kana_insurance.backends import ROOT, ZERO, Backend, address_of
+from kana_insurance.config import (
+    DAY,
+    FAUCET_TOKEN,
+    LOCAL_STAKERS,
+    DeploymentConfig,
+    MarketConfig,
+    Registration,
+    StakersConfig,
+    local_config,
+)
 
-DAY = 86_400
+__all__ = [
+    "CONTRACT_NAMES",
+    "DAY",
+    "LOCAL_CHAINS",
+    "LOCAL_STAKERS",
+    "ROLES",
+    "DeploymentConfig",
+    "DeploymentError",
+    "DeploymentRecord",
+    "Layer",
+    "MarketConfig",
+    "MarketRecord",
+    "Registration",
+    "StakersConfig",
+    "System",
+    "attach",
+    "check",
+    "deploy",
+    "local_config",
+    "network_name",
+    "project_version",
+    "read_config",
+    "read_record",
+    "record_path",
+]
+
 #: Chains on which anyone makes the tokens and the prices.
 LOCAL_CHAINS = frozenset({1337, 31337})
 TEST_CHAINS = frozenset({11155111, 17000, 560048, 84532, 421614, 11155420, 80002})
-FAUCET_TOKEN = "KanaUSDT"
 #: Roles that must end with someone else than the deployer.
 ROLES = {
     "DEFAULT_ADMIN_ROLE": b"\x00" * 32,
@@ -37,137 +70,6 @@ ROLES = {
 
 class DeploymentError(Exception):
     """A deployment that can't be made, isn't right, or has no usable record; the message says what to do."""
-
-
-def _address(value: str) -> str:
-    if not is_address(value):
-        raise ValueError(f"'{value}' is no address")
-    return to_checksum_address(value)
-
-
-def _asset(value: str) -> str:
-    return value if value == FAUCET_TOKEN else _address(value)
-
-
-# Amounts are decimal strings in JSON: they pass what other languages read as numbers.
-Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), PlainSerializer(str, return_type=str, when_used="json")]
-Price = Annotated[int, Field(gt=0, le=10**30), PlainSerializer(str, return_type=str, when_used="json")]
-Bps = Annotated[int, Field(ge=0, le=10_000)]
-Address = Annotated[str, AfterValidator(_address)]
-
-
-class MarketConfig(BaseModel):
-    """One market: what it is, its price feed, its parameters. Sizes and prices have 18 decimals."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=128)
-    #: An existing aggregator; None deploys a mock whose answers anyone sets (local chains and testnets alone).
-    aggregator: Address | None = None
-    #: The mock's first answer, and its decimals.
-    price: Price = 100 * WAD
-    feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    max_age: Annotated[int, Field(gt=0)] = 3_600
-    sequencer: Address = ZERO
-    sequencer_grace: Annotated[int, Field(ge=0)] = 3_600
-    #: What the market may cost the fund for life, base units (M31).
-    max_insurance: Amount = 0
-    initial_margin_bps: Bps = 1_000
-    maintenance_margin_bps: Bps = 500
-    fill_band_bps: Bps = 300
-    taker_fee_bps: Bps = 5
-    maker_fee_bps: Bps = 2
-    fund_fee_bps: Bps = 5_000
-    grace: int = 600
-    #: Base units; None is 10 whole tokens.
-    min_notional: Amount | None = None
-    open_interest_cap: Amount
-    position_cap: Amount
-
-
-class Registration(BaseModel):
-    """A market of a venue of one's own, registered at the fund during setup, where it needs no notice yet (M9)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    venue: Address
-    market_id: Annotated[int, Field(ge=0)]
-    #: False: a lending pool, without a maximum (M15).
-    is_perp: bool = True
-    #: Base units.
-    max_insurance: Amount = 0
-
-
-class DeploymentConfig(BaseModel):
-    """All that a deployment is made of. Amounts are base units of the asset."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    #: An existing token, or "KanaUSDT" for a new faucet token (local chains and testnets alone).
-    asset: Annotated[str, AfterValidator(_asset)] = FAUCET_TOKEN
-    proposers: Annotated[list[Address], Field(min_length=1)]
-    executors: Annotated[list[Address], Field(min_length=1)]
-    treasurer: Address
-    guardian: Address
-    treasury: Address
-    fee_recipient: Address
-    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
-    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
-    threshold: Annotated[Amount, Field(gt=0)]
-    liquidator_bps: Annotated[int, Field(ge=0, le=5_000)] = 3_000
-    fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
-    window_cap: Amount = 0
-    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
-    #: False deploys the fund alone, for venues of one's own.
-    venue: bool = True
-    #: The markets of the venue deployed here, by id.
-    markets: list[MarketConfig] = []
-    #: Markets of other venues.
-    registrations: list[Registration] = []
-
-    @model_validator(mode="after")
-    def _consistent(self) -> DeploymentConfig:
-        if self.markets and not self.venue:
-            raise ValueError("markets need the venue")
-        if self.timelock_delay < self.timelock_floor:
-            raise ValueError("timelock_delay is below timelock_floor")
-        return self
-
-    def holders(self) -> dict[str, list[str]]:
-        """The accounts by role."""
-        single = ("treasurer", "guardian", "treasury", "fee_recipient")
-        return {
-            "proposers": self.proposers,
-            "executors": self.executors,
-            **{name: [getattr(self, name)] for name in single},
-        }
-
-
-def local_config(accounts: list[str], **overrides: Any) -> DeploymentConfig:
-    """The configuration of local chains, from at least five addresses that aren't the deployer's.
-
-    In order: treasurer, guardian, proposer (who executes too), fee recipient, treasury. Threshold 1,000,000 U and two
-    markets of 50,000 U insurance each, marked 100 U and 2,000 U.
-    """
-    unit = 10**6
-    treasurer, guardian, proposer, fee_recipient, treasury = accounts[:5]
-    caps = {"open_interest_cap": 1_000_000 * WAD, "position_cap": 500_000 * WAD, "max_insurance": 50_000 * unit}
-    values: dict[str, Any] = {
-        "proposers": [proposer],
-        "executors": [proposer],
-        "treasurer": treasurer,
-        "guardian": guardian,
-        "treasury": treasury,
-        "fee_recipient": fee_recipient,
-        "threshold": 1_000_000 * unit,
-        "markets": [
-            MarketConfig(name="COIN / USD", price=100 * WAD, **caps),
-            MarketConfig(name="ETH / USD", price=2_000 * WAD, **caps),
-        ],
-    }
-    if overrides.get("venue") is False:
-        values["markets"] = []
-    return DeploymentConfig(**{**values, **overrides})
 
 
 class MarketRecord(BaseModel):
@@ -189,7 +91,7 @@ class DeploymentRecord(BaseModel):
     chain_id: int
     block: int
     deployer: str
-    #: Addresses by part: asset, timelock, fund, registry, gateway, house, lens.
+    #: Addresses by part: asset, timelock, fund, underwriter, backstop, registry, gateway, house, lens.
     addresses: dict[str, str]
     markets: list[MarketRecord]
     constructor_args: dict[str, list[Any]]
@@ -267,6 +169,12 @@ class System:
     asset: Any
     timelock: Any
     fund: Any
+    #: The staked layer: what the fund registers, and the vault that stakers talk to.
+    underwriter: Any = None
+    backstop: Any = None
+    #: The same of the layer behind it.
+    reinsurance_underwriter: Any = None
+    reinsurance_backstop: Any = None
     registry: Any = None
     gateway: Any = None
     house: Any = None
@@ -280,11 +188,42 @@ class System:
         """What it was deployed from."""
         return self.record.config
 
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers deployed with the fund, in the order in which it draws on them."""
+        config = self.config
+        places = (
+            ("stakers", config.stakers, self.underwriter, self.backstop),
+            ("reinsurance", config.reinsurance, self.reinsurance_underwriter, self.reinsurance_backstop),
+        )
+        return [Layer(name, terms, *parts) for name, terms, *parts in places if terms is not None]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer behind the reserve.
+
+    Attributes:
+        name: "stakers" or "reinsurance", as in the configuration.
+        config: What it was deployed from.
+        underwriter: What the fund registers.
+        backstop: The stakers' vault.
+    """
+
+    name: str
+    config: StakersConfig
+    underwriter: Any
+    backstop: Any
+
 
 CONTRACT_NAMES = {
     "asset": FAUCET_TOKEN,
     "timelock": "Timelock",
     "fund": "InsuranceFund",
+    "underwriter": "Underwriter",
+    "backstop": "Backstop",
+    "reinsurance_underwriter": "Underwriter",
+    "reinsurance_backstop": "Backstop",
     "registry": "MarketRegistry",
     "gateway": "OrderGateway",
     "house": "ClearingHouse",
@@ -397,6 +336,31 @@ def deploy(
         config.fund_bps,
     )
     parts: dict[str, Any] = {"asset": asset, "timelock": timelock, "fund": fund}
+    for prefix, stakers in (("", config.stakers), ("reinsurance_", config.reinsurance)):
+        if stakers is None:
+            continue
+        underwriter = make(f"{prefix}underwriter", "Underwriter", token, governance, me)
+        least = 1_000 * 10 ** int(asset.decimals()) if stakers.min_staked is None else stakers.min_staked
+        backstop = make(
+            f"{prefix}backstop",
+            "Backstop",
+            token,
+            stakers.name,
+            stakers.symbol,
+            address_of(underwriter),
+            stakers.cooldown_days,
+            stakers.stream_length,
+            least,
+        )
+        progress(f"connecting the {prefix}backstop")
+        terms = (stakers.limit, stakers.window_cap, stakers.window, stakers.premium_bps)
+        underwriter.connect_backstop(address_of(backstop), sender=deployer)
+        underwriter.set_fund(address_of(fund), *terms, sender=deployer)
+        underwriter.finish_setup(sender=deployer)
+        parts |= {f"{prefix}underwriter": underwriter, f"{prefix}backstop": backstop}
+    layers = [address_of(parts.get(name, ZERO)) for name in ("underwriter", "reinsurance_underwriter")]
+    if layers != [ZERO, ZERO]:
+        fund.set_layers(*layers, config.staker_bps, sender=deployer)
     feeds, aggregators = [], []
     for number, market in enumerate(config.markets):
         if market.aggregator is None:
@@ -526,6 +490,7 @@ def check(system: System) -> None:
     demand(same(fund.treasury(), config.treasury), "the fund pays another treasury")
     demand(int(fund.threshold()) == config.threshold, "the fund has another threshold")
     demand(int(fund.payouts_resume_at()) != 2**32 - 1, "the fund's setup isn't finished")
+    _check_layers(system, demand, same)
     if not config.venue:
         return
     demand(bool(registry.setup_finished()), "the registry's setup isn't finished")
@@ -540,3 +505,34 @@ def check(system: System) -> None:
         demand(int(kept.max_insurance) == market.max_insurance, f"market {number} has another maximum")
         demand(same(registry.fund_of(number), fund), f"market {number} has another fund")
         demand(same(registry.params(number).feed, system.feeds[number]), f"market {number} has another feed")
+
+
+def _check_layers(system: System, demand: Callable[[bool, str], None], same: Callable[[Any, Any], bool]) -> None:
+    """The part of :func:`check` about the layers behind the reserve."""
+    fund, deployer, governance = system.fund, system.record.deployer, address_of(system.timelock)
+    placed = {layer.name: layer.underwriter for layer in system.layers}
+    found = fund.layers()
+    demand(same(found.staked, placed.get("stakers", ZERO)), "the fund has another staked layer")
+    demand(same(found.reinsurance, placed.get("reinsurance", ZERO)), "the fund has another reinsurance")
+    if placed:
+        demand(int(found.staker_bps) == system.config.staker_bps, "the stakers' share of revenue is another")
+    for layer in system.layers:
+        whose = "stakers'" if layer.name == "stakers" else "reinsurance's"
+        underwriter, backstop = layer.underwriter, layer.backstop
+        for role in ("DEFAULT_ADMIN_ROLE", "DEPLOYER"):
+            demand(
+                not underwriter.hasRole(ROLES[role], deployer), f"the deployer still holds {role} of the {whose} layer"
+            )
+        demand(same(underwriter.governance(), governance), f"the {whose} layer isn't governed by the timelock")
+        demand(bool(underwriter.setup_finished()), f"the setup of the {whose} layer isn't finished")
+        demand(same(underwriter.backstop(), backstop), f"the {whose} layer knows another backstop")
+        demand(same(backstop.underwriter(), underwriter), f"the {whose} backstop obeys another underwriter")
+        demand(same(backstop.asset(), system.asset), f"the {whose} backstop holds another asset")
+        kept, wanted = underwriter.terms(address_of(fund)), layer.config
+        demand(bool(kept.registered), f"the fund isn't registered with the {whose} layer")
+        terms = (int(kept.limit), int(kept.window_cap), int(kept.window_length), int(kept.premium_bps))
+        demand(
+            terms == (wanted.limit, wanted.window_cap, wanted.window, wanted.premium_bps),
+            f"the {whose} layer has other terms",
+        )
+        demand(int(backstop.cooldown_days()) == wanted.cooldown_days, f"the {whose} cooldown is another")

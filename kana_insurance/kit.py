@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from eth_utils import keccak
+
 from kana_insurance import orders
 from kana_insurance.amounts import WAD
 from kana_insurance.backends import address_of
@@ -80,6 +82,8 @@ class Kit:
         self.asset, self.timelock, self.fund = system.asset, system.timelock, system.fund
         self.registry, self.gateway, self.house, self.lens = system.registry, system.gateway, system.house, system.lens
         self.feeds, self.aggregators = system.feeds, system.aggregators
+        #: The staked layer: the stakers' vault, and what stands between it and the fund; None without one.
+        self.backstop, self.underwriter = system.backstop, system.underwriter
         #: Of a fund deployed by :func:`deploy_standalone`: the sender that acts as its venue.
         self.venue: Any = None
         self._nonces = itertools.count(1)
@@ -105,6 +109,12 @@ class Kit:
         """Mint and deposit into the account's free balance."""
         self.provide(account, self.house, amount)
         return self.house.deposit(amount, sender=account)
+
+    def stake(self, account: Any, amount: int, backstop: Any = None) -> Any:
+        """Mint and stake, with the fund's own stakers unless another backstop is named (M19)."""
+        vault = self.backstop if backstop is None else backstop
+        self.provide(account, vault, amount)
+        return vault.deposit(amount, address_of(account), sender=account)
 
     # ------------------------------------------------------------ prices and time
 
@@ -241,19 +251,26 @@ class Kit:
     def govern(self, contract: Any, function: str, *args: Any, notice: bool = False) -> Any:
         """Make a call through the timelock: schedule, wait the delay, execute; the receipt of the execution.
 
-        With ``notice`` the fund is given notice of the call first, also through the timelock, and it matures (M9).
-        Prices are published anew after each wait.
+        With ``notice`` the contract, a fund or an underwriter, is given notice of the call first, also through the
+        timelock, and it matures (M9). Prices are published anew after each wait.
         """
         payload = self.encode(contract, function, *args)
         if notice:
             self.govern(contract, "announce", payload)
-            self.travel(2 * DAY)
+            self.travel(self._notice_seconds(contract, payload))
         salt = next(self._salts).to_bytes(32, "big")
         call = (address_of(contract), 0, payload, _NO_WORD, salt)
         delay = int(self.timelock.get_minimum_delay())
         self.timelock.schedule(*call, delay, sender=self.actors.proposer)
         self.travel(delay)
         return self.timelock.execute(*call, sender=self.actors.proposer)
+
+    def _notice_seconds(self, contract: Any, payload: bytes) -> int:
+        """How long the running notice of a call still takes: longer than the stakers' cooldown where there are any."""
+        if address_of(contract) in [address_of(layer.underwriter) for layer in self.system.layers]:
+            return int(contract.notice(keccak(payload))[0]) - self.now()
+        passed, length = contract.notice(payload)
+        return int(length) - int(passed)
 
 
 def deploy_kit(backend: Any, actors: Actors, **overrides: Any) -> Kit:

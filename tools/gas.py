@@ -22,6 +22,7 @@ from tools.build import ROOT, prepare_environment
 from tools.gasbench import report
 from tools.gasbench.bench import Measured, bench
 from tools.gasbench.house import HouseBench
+from tools.gasbench.layers import LayersBench
 from tools.gasbench.operations import OPERATIONS
 from tools.gasbench.results import MAX_GROWTH, Result, evaluate, figure, plain
 
@@ -41,6 +42,7 @@ def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
         progress("measuring the house: shortfalls")
         yield from house.shortfalls()
         yield "withdraw_excess", chain.withdraw_excess()
+        yield from LayersBench(chain).covers()
 
 
 def results(progress: Callable[[str], None]) -> list[Result]:

@@ -12,6 +12,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -30,6 +31,8 @@ FORBIDDEN = re.compile(
 )
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.<-])/(?:work|root|home/\w+|Users/\w+)/")
+#: The assertion whose code is shared: its second argument is a reason. It alone has none of its own.
+SHARED_CHECK, SHARED_CHECK_FILE = "_require", "checks.vy"
 HEADER = ("@title ", "@license AGPL-3.0-only", "@author Kana", "@notice ")
 CAMEL = re.compile(r"^[A-Z][A-Za-z0-9]*$")
 SNAKE = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -96,14 +99,15 @@ def check_reasons(path: Path) -> Iterator[str]:
     from vyper import ast as vy_ast
 
     tree = vy_ast.parse_to_ast(path.read_text(encoding="utf-8"), module_path=str(path), resolved_path=str(path))
-    reasons = [(node, node.msg) for node in tree.get_descendants(vy_ast.Assert)]
-    reasons += [(node, node.exc) for node in tree.get_descendants(vy_ast.Raise)]
-    if path.stem == "checks":
-        reasons = [(node, message) for node, message in reasons if not isinstance(message, vy_ast.Name)]
-    for call in tree.get_descendants(vy_ast.Call):
-        if isinstance(call.func, vy_ast.Attribute) and call.func.attr == "_require":
-            reasons.append((call, call.args[1]))
-    for node, message in reasons:
+    checks: list[tuple[Any, Any]] = []
+    for node in tree.get_descendants((vy_ast.Assert, vy_ast.Raise)):
+        checks.append((node, node.msg if isinstance(node, vy_ast.Assert) else node.exc))
+    for node in tree.get_descendants(vy_ast.Call):
+        if isinstance(node.func, vy_ast.Attribute) and node.func.attr == SHARED_CHECK:
+            checks.append((node, node.args[1]))
+    if path.name == SHARED_CHECK_FILE:
+        checks.clear()
+    for node, message in checks:
         if not isinstance(message, vy_ast.Str):
             yield _at(path, node.lineno, "a check without a reason")
         elif len(message.value) > MAX_REASON or not REASON.match(message.value):

@@ -10,16 +10,15 @@
 
 from contracts.interfaces import IInsuranceFund
 
+from contracts.modules import fund_layers
 from contracts.modules import fund_words
 from contracts.modules import ledger
 from contracts.modules import limits
-from contracts.modules import notices
 from contracts.modules import pause
 from contracts.modules import split
 
+uses: fund_layers
 uses: ledger
-uses: notices
-
 
 # ---------------------------------------------------------------- the books
 
@@ -150,11 +149,17 @@ def payouts_paused() -> bool:
 
 @view
 @external
-def notice(id: bytes32) -> (uint256, uint256):
+def layers() -> IInsuranceFund.Layers:
     """
-    @notice From when and until when an announced call may be made, Unix seconds, were there no further pause (M9).
+    @notice The layers behind the reserve (M10).
     """
-    return notices._times(id, fund_words._resume_at(ledger.pot))
+    return IInsuranceFund.Layers(
+        staked=fund_layers._at(0),
+        staked_suspended_until=fund_layers.places[0] >> 160,
+        reinsurance=fund_layers._at(1),
+        reinsurance_suspended_until=fund_layers.places[1] >> 160,
+        staker_bps=fund_layers.staker_bps,
+    )
 
 
 # ------------------------------------------------------------ what would be

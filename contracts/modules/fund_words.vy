@@ -16,6 +16,8 @@
      grow beyond what entered, are checked here as they are packed.
 """
 
+from contracts.modules import checks
+
 # ---------------------------------------------------------------- constants
 
 # Widest stored amount, 112 bits.
@@ -52,7 +54,7 @@ def _check_positive(amount: uint256):
     """
     @notice Where a call about nothing would make no sense.
     """
-    assert amount > 0, "fund: zero amount"
+    checks._require(amount > 0, "fund: zero amount")
 
 
 # ---------------------------------------------------------------------- pot

@@ -4,17 +4,29 @@
 @title Ledger
 @license AGPL-3.0-only
 @author Kana
-@notice The books of a fund: reserve, contributions, markets, bad debt, limits. It moves no token and asks nobody who
-        he is; both are its host's.
+@notice The books of a fund: reserve, contributions, markets, bad debt, limits. It asks nobody who he is, and moves no
+        token but those that layers pay; all else is its host's.
 @dev What a hot operation reads and writes is passed along as words, read once and written once; see fund_words.
 """
 
 from contracts.interfaces import IInsuranceFund
 
+from contracts.modules import checks
+from contracts.modules import fund_layers
 from contracts.modules import fund_words
 from contracts.modules import limits
 from contracts.modules import pause
 from contracts.modules import split
+
+uses: fund_layers
+
+# Where fees go (M24); `amount - repaid` leaves the venue.
+struct Fees:
+    repaid: uint256  # bad debt of the market; stays in the venue
+    booked: uint256  # to the reserve
+    forwarded: uint256  # to the treasury
+    layers: uint256[2]  # premium, and stream of the staked layer
+
 
 # ------------------------------------------------------------------ storage
 
@@ -132,9 +144,8 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
     pot: uint256 = self.pot
     if market == 0 or pause._is_paused(fund_words._resume_at(pot)):
         return 0
-    covered: uint256 = min(
-        fund_words._reserve(pot), self._window_left(self.window)
-    )
+    means: uint256 = fund_words._reserve(pot) + fund_layers._means()
+    covered: uint256 = min(means, self._window_left(self.window))
     if fund_words._is_perp(market):
         maximum: uint256 = fund_words._max_insurance(market)
         used: uint256 = fund_words._used(market)
@@ -217,34 +228,47 @@ def _settle(
 @internal
 def _settle_fees(
     venue: address, market_id: uint256, amount: uint256, pot: uint256
-) -> (uint256, uint256):
+) -> Fees:
     """
-    @notice Divide fees between bad debt, reserve and treasury (M24), and book it all but for the reserve's gain, which
-            the caller adds to the pot.
-    @dev repaid = min(fees, bad debt);  booked = min(fees - repaid, room)
-    @return What repays bad debt, and what the reserve gains.
+    @notice Divide fees between bad debt, layers, reserve and treasury (M24), and book it all but for the reserve's
+            gain, which the caller adds to the pot.
+    @dev repaid = min(fees, bad debt);  left = fees - repaid - premiums - stakers' share;  booked = min(left, room);
+         left - booked goes to the stream if it takes it, else to the treasury
     """
     market: uint256 = 0
     bad_debt: uint256 = 0
     market, bad_debt = self._account(venue, market_id)
+    fees: Fees = empty(Fees)
     if amount == 0:
-        return 0, 0
+        return fees
     fund_words._check_width(amount)
-    repaid: uint256 = min(amount, bad_debt)
+    fees.repaid = min(amount, bad_debt)
+    shares: fund_layers.Shares = fund_layers._shares(amount - fees.repaid)
+    fees.layers = shares.premiums
+    premiums: uint256 = shares.premiums[0] + shares.premiums[1]
+    left: uint256 = amount - fees.repaid - premiums - shares.streamed
     reserve: uint256 = fund_words._reserve(pot)
-    room: uint256 = limits._left(self._ceiling(self.terms) - repaid, reserve)
-    booked: uint256 = min(amount - repaid, room)
-    self._credit(venue, market_id, market, bad_debt, repaid, booked)
+    fees.booked = min(
+        left, limits._left(self._ceiling(self.terms) - fees.repaid, reserve)
+    )
+    fees.forwarded = left - fees.booked
+    if shares.takes:
+        shares.streamed += fees.forwarded
+        fees.forwarded = 0
+        fees.layers[0] += shares.streamed
+    self._credit(venue, market_id, market, bad_debt, fees.repaid, fees.booked)
     log IInsuranceFund.FeesSettled(
         venue=venue,
         market_id=market_id,
         amount=amount,
-        repaid=repaid,
-        booked=booked,
-        forwarded=amount - repaid - booked,
-        reserve=reserve + booked,
+        repaid=fees.repaid,
+        premiums=premiums,
+        streamed=shares.streamed,
+        booked=fees.booked,
+        forwarded=fees.forwarded,
+        reserve=reserve + fees.booked,
     )
-    return repaid, booked
+    return fees
 
 
 @internal
@@ -308,7 +332,7 @@ def _repay_reported(venue: address, market_id: uint256, amount: uint256):
     bad_debt: uint256 = 0
     market, bad_debt = self._account(venue, market_id)
     fund_words._check_positive(amount)
-    assert amount <= bad_debt, "fund: above bad debt"
+    checks._require(amount <= bad_debt, "fund: above bad debt")
     self.markets[venue][market_id] = self._repay(
         venue, market_id, market, bad_debt, amount
     )
@@ -346,7 +370,7 @@ def _cover(
     venue: address, market_id: uint256, shortfall: uint256, pot: uint256
 ) -> uint256:
     """
-    @notice Book the payment of a shortfall as far as limits and means reach (M11).
+    @notice Book the payment of a shortfall as far as limits and means reach (M11); what layers pay comes in here.
     @dev covered = min(S, max(max_insurance - used, 0), window left, what can be paid), without the maximum for a
          lending pool (M15)
     @return The amount paid.
@@ -368,13 +392,15 @@ def _cover(
     if cap > 0:
         level = self._window_level_ceil(window)
         allowed = min(allowed, limits._left(cap, level))
-
+    # The reserve first; what it lacks, the layers in their order (M10). Only then are they read.
     reserve: uint256 = fund_words._reserve(pot)
-    paid: uint256 = self._draw(allowed, reserve)
+    paid: uint256 = min(allowed, reserve)
+    reserve -= paid
     if paid > 0:
-        from_reserve: uint256 = min(paid, reserve)
-        reserve -= from_reserve
-        self.pot = fund_words._with_less(pot, from_reserve)
+        self.pot = fund_words._with_less(pot, paid)
+    if paid < allowed:
+        paid += fund_layers._draw(allowed - paid, paid)
+    if paid > 0:
         if is_perp:
             used += paid
             self.markets[venue][market_id] = fund_words._with_used(market, used)
@@ -392,17 +418,6 @@ def _cover(
 
 
 @internal
-@pure
-def _draw(amount: uint256, reserve: uint256) -> uint256:
-    """
-    @notice Take up to `amount` from what there is, in the order of M10: the reserve, which is all there is. Layers
-            belong here, behind it, and nowhere else.
-    @return What was found.
-    """
-    return min(amount, reserve)
-
-
-@internal
 def _withdraw(amount: uint256, pot: uint256) -> uint256:
     """
     @notice Take `amount` of the excess out of the reserve (M8).
@@ -412,7 +427,22 @@ def _withdraw(amount: uint256, pot: uint256) -> uint256:
     fund_words._check_positive(amount)
     reserve: uint256 = fund_words._reserve(pot)
     excess: uint256 = limits._left(reserve, self._ceiling(self.terms))
-    assert excess > 0, "fund: below threshold"
-    assert amount <= excess, "fund: above excess"
+    checks._require(excess > 0, "fund: below threshold")
+    checks._require(amount <= excess, "fund: above excess")
     self.pot = fund_words._with_less(pot, amount)
     return reserve - amount
+
+
+# ------------------------------------------------------------------- pauses
+
+@internal
+@view
+def _next_resume_at(last: uint256, duration: uint256) -> uint256:
+    """
+    @notice When a pause of payouts, or a suspension of a layer, ends that begins now (M37).
+    @param last The end of the one before.
+    """
+    checks._require(duration > 0, "fund: zero duration")
+    checks._require(pause._fits(duration), "fund: pause too long")
+    checks._require(pause._is_rested(last), "fund: paused too recently")
+    return block.timestamp + duration

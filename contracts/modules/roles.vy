@@ -17,6 +17,8 @@ from snekmate.auth import access_control
 
 from contracts.interfaces import ITimelock
 
+from contracts.modules import checks
+
 initializes: access_control
 
 # ---------------------------------------------------------------- constants
@@ -98,9 +100,9 @@ def _renounce(role: bytes32, account: address):
     @param account The caller himself.
     """
     self._check_free(role)
-    assert account == msg.sender, "roles: only for oneself"
+    checks._require(account == msg.sender, "roles: only for oneself")
     if access_control.hasRole[role][account]:
-        assert self.members[role] > 1, "roles: last holder"
+        checks._require(self.members[role] > 1, "roles: last holder")
         self._remove(role, account)
 
 
@@ -126,16 +128,18 @@ def _set_governance(new: address) -> address:
 
 @internal
 def _appoint(new: address):
-    assert new.is_contract, "roles: governor without code"
+    checks._require(new.is_contract, "roles: governor without code")
     floor_seconds: uint256 = staticcall ITimelock(new).MIN_DELAY_FLOOR()
-    assert floor_seconds >= LEAST_DELAY, "roles: governor delay too short"
+    checks._require(
+        floor_seconds >= LEAST_DELAY, "roles: governor delay too short"
+    )
     self._add(access_control.DEFAULT_ADMIN_ROLE, new)
     self.governance = new
 
 
 @internal
 def _add(role: bytes32, account: address):
-    assert account != empty(address), "roles: zero address"
+    checks._require(account != empty(address), "roles: zero address")
     if not access_control.hasRole[role][account]:
         self.members[role] += 1
         access_control._grant_role(role, account)
@@ -151,7 +155,7 @@ def _remove(role: bytes32, account: address):
 @internal
 @pure
 def _check_free(role: bytes32):
-    assert (
-        role != access_control.DEFAULT_ADMIN_ROLE
-    ), "roles: use set_governance"
-    assert role != DEPLOYER_ROLE, "roles: deployer is fixed"
+    checks._require(
+        role != access_control.DEFAULT_ADMIN_ROLE, "roles: use set_governance"
+    )
+    checks._require(role != DEPLOYER_ROLE, "roles: deployer is fixed")

@@ -11,6 +11,7 @@
 
 from contracts.interfaces import IInsuranceFund
 
+from contracts.modules import checks
 from contracts.modules import fund_words
 from contracts.modules import ledger
 
@@ -55,8 +56,10 @@ def _move(venue: address, market_id: uint256, new_venue: address):
 
 @internal
 def _put(venue: address, market_id: uint256, market: uint256):
-    assert venue.is_contract, "fund: venue without code"
-    assert ledger.markets[venue][market_id] == 0, "fund: market registered"
+    checks._require(venue.is_contract, "fund: venue without code")
+    checks._require(
+        ledger.markets[venue][market_id] == 0, "fund: market registered"
+    )
     ledger.markets[venue][market_id] = market
 
 
@@ -66,7 +69,9 @@ def _release(venue: address, market_id: uint256):
     @notice Forget a market that owes nothing (T41).
     """
     market: uint256 = ledger._market(venue, market_id)
-    assert not fund_words._has_bad_debt(market), "fund: market has bad debt"
+    checks._require(
+        not fund_words._has_bad_debt(market), "fund: market has bad debt"
+    )
     ledger.markets[venue][market_id] = 0
     log IInsuranceFund.MarketReleased(venue=venue, market_id=market_id)
 
@@ -97,38 +102,45 @@ def _set_threshold(threshold: uint256) -> bool:
     """
     @return Whether more can be drawn now.
     """
-    assert threshold > 0, "fund: zero threshold"
-    fund_words._check_width(threshold)
     terms: uint256 = ledger.terms
-    old: uint256 = fund_words._threshold(terms)
-    ledger.terms = fund_words._terms(
+    self._set_terms(
         threshold,
-        fund_words._total_bad_debt(terms),
         fund_words._liquidator_bps(terms),
         fund_words._fund_bps(terms),
     )
-    log IInsuranceFund.ThresholdSet(old=old, new=threshold)
-    return threshold < old
+    return threshold < fund_words._threshold(terms)
 
 
 @internal
-def _set_split(liquidator_bps: uint256, fund_bps: uint256):
-    assert (
-        liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS
-    ), "fund: split out of bounds"
+def _set_terms(threshold: uint256, liquidator_bps: uint256, fund_bps: uint256):
+    """
+    @notice Set threshold and split; what changes is logged.
+    """
+    checks._require(threshold > 0, "fund: zero threshold")
+    fund_words._check_width(threshold)
+    checks._require(
+        liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS,
+        "fund: split out of bounds",
+    )
     terms: uint256 = ledger.terms
+    old: uint256 = fund_words._threshold(terms)
+    old_liquidator_bps: uint256 = fund_words._liquidator_bps(terms)
+    old_fund_bps: uint256 = fund_words._fund_bps(terms)
     ledger.terms = fund_words._terms(
-        fund_words._threshold(terms),
+        threshold,
         fund_words._total_bad_debt(terms),
         liquidator_bps,
         fund_bps,
     )
-    log IInsuranceFund.SplitSet(
-        old_liquidator_bps=fund_words._liquidator_bps(terms),
-        old_fund_bps=fund_words._fund_bps(terms),
-        liquidator_bps=liquidator_bps,
-        fund_bps=fund_bps,
-    )
+    if threshold != old:
+        log IInsuranceFund.ThresholdSet(old=old, new=threshold)
+    if liquidator_bps != old_liquidator_bps or fund_bps != old_fund_bps:
+        log IInsuranceFund.SplitSet(
+            old_liquidator_bps=old_liquidator_bps,
+            old_fund_bps=old_fund_bps,
+            liquidator_bps=liquidator_bps,
+            fund_bps=fund_bps,
+        )
 
 
 @internal
@@ -138,9 +150,10 @@ def _set_window(cap: uint256, length: uint256) -> bool:
     @return Whether more can be drawn now. While there is no cap, any bound lets less be drawn.
     """
     fund_words._check_width(cap)
-    assert (
-        length >= MIN_WINDOW and length <= MAX_WINDOW
-    ), "fund: window out of bounds"
+    checks._require(
+        length >= MIN_WINDOW and length <= MAX_WINDOW,
+        "fund: window out of bounds",
+    )
     window: uint256 = ledger.window
     old_cap: uint256 = fund_words._cap(window)
     old_length: uint256 = ledger.window_length

@@ -10,7 +10,7 @@
 """
 
 # Most calls of a list and added to it at once, most call data of each, most return data that is looked at, bytes.
-MAX_CALLS: constant(uint256) = 256
+MAX_CALLS: constant(uint256) = 512
 MAX_ADDED: constant(uint256) = 32
 MAX_DATA: constant(uint256) = 1_024
 MAX_RETURN: constant(uint256) = 4_096

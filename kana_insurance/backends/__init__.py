@@ -65,8 +65,8 @@ class Backend(Protocol):
     def block_number(self) -> int:
         """Number of the latest block."""
 
-    def timestamp(self) -> int:
-        """Timestamp of the latest block, Unix seconds."""
+    def timestamp(self, block: int | None = None) -> int:
+        """Timestamp of a block, by default the latest, Unix seconds."""
 
     def travel(self, seconds: int) -> None:
         """Let time pass and mine a block; local chains alone."""

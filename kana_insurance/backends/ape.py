@@ -135,9 +135,9 @@ class ApeBackend:
         """Number of the latest block."""
         return int(chain.provider.get_block("latest").number)
 
-    def timestamp(self) -> int:
-        """Timestamp of the latest block, Unix seconds."""
-        return int(chain.provider.get_block("latest").timestamp)
+    def timestamp(self, block: int | None = None) -> int:
+        """Timestamp of a block, by default the latest, Unix seconds."""
+        return int(chain.provider.get_block("latest" if block is None else block).timestamp)
 
     def travel(self, seconds: int) -> None:
         """Let time pass and mine a block; local chains alone."""

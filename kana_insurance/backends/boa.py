@@ -69,8 +69,14 @@ class BoaBackend:
         """Number of the latest block."""
         return int(boa.env.evm.patch.block_number)
 
-    def timestamp(self) -> int:
-        """Timestamp of the block that transactions are in, Unix seconds."""
+    def timestamp(self, block: int | None = None) -> int:
+        """Timestamp of the block that transactions are in, Unix seconds.
+
+        Raises:
+            NotImplementedError: for any other block.
+        """
+        if block not in (None, self.block_number()):
+            raise NotImplementedError("titanoboa keeps no past blocks")
         return int(boa.env.timestamp)
 
     def travel(self, seconds: int) -> None:

@@ -506,9 +506,10 @@ class RpcBackend:
         """Number of the latest block."""
         return int(self.rpc("eth_blockNumber"), 16)
 
-    def timestamp(self) -> int:
-        """Timestamp of the latest block, Unix seconds."""
-        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+    def timestamp(self, block: int | None = None) -> int:
+        """Timestamp of a block, by default the latest, Unix seconds."""
+        name = "latest" if block is None else hex(block)
+        return int(self.rpc("eth_getBlockByNumber", name, False)["timestamp"], 16)
 
     def travel(self, seconds: int) -> None:
         """Let time pass and mine a block; local chains alone."""

@@ -7,7 +7,8 @@ Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24, M37), ``
 
 from kana_insurance.model.clock import DAY, HOUR, Clock
 from kana_insurance.model.errors import Refused
-from kana_insurance.model.fund import FundModel, Split
+from kana_insurance.model.formulas import Split
+from kana_insurance.model.fund import FundModel
 from kana_insurance.model.ledger import TokenLedger
 from kana_insurance.model.registry import FeedModel, Params, Quote, RegistryModel
 from kana_insurance.model.state import Account, Event

@@ -1,86 +1,39 @@
 """The insurance fund: split, reserve, waterfall, fees, excess, notices, pause (M1 to M16, M24, M37).
 
 One fund is one pot of one asset. A market is known by (venue, market id); a venue's function is called with the venue
-as ``caller``. Roles are not modelled: who may call what is a matter of the contract's access table. The reserve is the
-only capital; layers behind it would be asked in ``_draw``.
+as ``caller``. Roles are not modelled: who may call what is a matter of the contract's access table. The layers behind
+the reserve are kept in ``layers``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from kana_insurance.model.clock import DAY, HOUR, Clock
 from kana_insurance.model.errors import require
+from kana_insurance.model.formulas import Market, Split, coverable, excess_of, leaked, room_of, split_collateral
+from kana_insurance.model.layers import Layer, LayersModel, Pair
 from kana_insurance.model.ledger import TokenLedger
 from kana_insurance.model.state import Account, Log, Stateful, atomic
-from kana_insurance.model.units import BPS, MAX_AMOUNT, MAX_DECIMALS, MIN_DECIMALS
+from kana_insurance.model.units import MAX_AMOUNT, MAX_DECIMALS, MIN_DECIMALS
 
 MAX_LIQUIDATOR_BPS, MAX_FUND_BPS, MAX_SPLIT_BPS = 5_000, 3_000, 8_000
 MAX_PAUSE, REST, HOLD_AFTER = 7 * DAY, 7 * DAY, DAY  # of a pause of payouts (M37)
 BEFORE_SETUP = 2**32 - 1  # `payouts_resume_at` until `finish_setup`
 LAPSE = 7 * DAY  # from maturity of a notice (M9)
-NO_LAYER_NOTICE = 2 * DAY  # with no staked layer (M9)
 MIN_WINDOW, MAX_WINDOW = HOUR, 30 * DAY
-NEEDS_NOTICE = frozenset({"register_market", "replace_venue", "set_max_insurance", "set_threshold", "set_window"})
 
 MarketKey = tuple[Account, int]
 Call = tuple[Any, ...]  # name of a function and its arguments, for a notice
 
 
-class Split(NamedTuple):
-    """Where the collateral left by a liquidation goes (M1): the first three sum to it."""
+class Notice(NamedTuple):
+    """When notice of a call was given: by the chain, by the fund's clock, by the exit clocks that it concerns (M9)."""
 
-    liquidator: int = 0
-    fund: int = 0  # `repaid` included
-    trader: int = 0
-    repaid: int = 0  # of `fund`: repays the market's bad debt and stays in the venue (M14)
-
-
-class Market(NamedTuple):
-    """What the fund keeps of a market: the most it may cost, what it has cost (M12), what it is still owed (M14)."""
-
-    is_perp: bool
-    max_insurance: int = 0
-    used: int = 0
-    bad_debt: int = 0
-
-
-def room_of(threshold: int, total_bad_debt: int, reserve: int) -> int:
-    """What the reserve lacks to threshold and bad debt (M1)."""
-    return max(threshold + total_bad_debt - reserve, 0)
-
-
-def excess_of(threshold: int, total_bad_debt: int, reserve: int) -> int:
-    """What of the reserve a treasurer may take (M8)."""
-    return max(reserve - threshold - total_bad_debt, 0)
-
-
-def split_collateral(
-    collateral: int,
-    liquidator_bps: int,
-    fund_bps: int,
-    bad_debt: int,
-    threshold: int,
-    total_bad_debt: int,
-    reserve: int,
-) -> Split:
-    """Split what a liquidation left; what the cap keeps out of the fund and the dust stay with the trader (M1, M2)."""
-    liquidator = collateral * liquidator_bps // BPS
-    slice_ = collateral * fund_bps // BPS
-    repaid = min(slice_, bad_debt)
-    fund = repaid + min(slice_ - repaid, room_of(threshold, total_bad_debt - repaid, reserve))
-    return Split(liquidator, fund, collateral - liquidator - fund, repaid)
-
-
-def leaked(spent: int, cap: int, seconds: int, length: int) -> int:
-    """Level of the window's leaky bucket ``seconds`` after the last payment (M11)."""
-    return max(spent - cap * seconds // length, 0)
-
-
-def coverable(shortfall: int, limit_left: int, window_left: int, means: int) -> int:
-    """What of a shortfall is paid: the least of all that bounds it (M11)."""
-    return min(shortfall, max(limit_left, 0), max(window_left, 0), means)
+    at: int
+    clock: int
+    exits: tuple[int, int]
 
 
 class FundModel(Stateful):
@@ -113,14 +66,15 @@ class FundModel(Stateful):
         self.payouts_resume_at = BEFORE_SETUP
         self.paused_at = 0  # begin of the last pause
         self.held = 0  # seconds for which earlier pauses held the notices
-        self.notices: dict[Call, int] = {}  # notice clock at which each was given
+        self.notices: dict[Call, Notice] = {}
+        self.layers = LayersModel(address, clock)
         self._check_threshold(threshold)
         self._check_split(liquidator_bps, fund_bps)
         self.threshold = threshold
         self.liquidator_bps, self.fund_bps = liquidator_bps, fund_bps
 
     def _touched(self) -> tuple[Stateful, ...]:
-        return self, self.token
+        return self, self.token, *self.layers.touched()
 
     # ------------------------------------------------------------------ contributors
 
@@ -177,7 +131,7 @@ class FundModel(Stateful):
         market = self._market_of(caller, market_id)
         self._check_not_paused()
         require(shortfall <= MAX_AMOUNT, "fund: amount too large")
-        paid = self._draw(coverable(shortfall, self._limit_left(market), self._window_left(), self.reserve))
+        paid = self._draw(coverable(shortfall, self._limit_left(market), self._window_left(), MAX_AMOUNT))
         if paid > 0 and self.window_cap > 0:
             self.window_spent = self._window_level() + paid
             self.window_last = self.clock.now
@@ -200,19 +154,25 @@ class FundModel(Stateful):
 
     @atomic
     def settle_fees(self, caller: Account, market_id: int, amount: int) -> int:
-        """Take the fund's part of a market's fees: bad debt, reserve up to its room, treasury (M24).
+        """Take the fund's part of a market's fees (M24).
 
+        It goes to bad debt, premiums, the stakers' share, the reserve up to its room, then the stream or the treasury.
         Returns what repaid bad debt; those tokens stay in the venue, the others are pulled (M14).
         """
         market = self._market_of(caller, market_id)
         require(amount <= MAX_AMOUNT, "fund: amount too large")
         repaid = min(amount, market.bad_debt)
         self._repay(caller, market_id, repaid)
-        booked = min(amount - repaid, self.room())
-        forwarded = amount - repaid - booked
+        premiums, streamed, takes = self.layers.shares(amount - repaid)
+        left = amount - repaid - sum(premiums) - streamed
+        booked = min(left, self.room())
+        if takes:
+            streamed += left - booked
+        forwarded = amount - repaid - sum(premiums) - streamed - booked
         self._book_income(caller, market_id, booked)
-        if forwarded > 0:
-            self.token.transfer(caller, self.treasury, forwarded)
+        self.token.transfer(caller, self.address, sum(premiums) + streamed)
+        self.layers.feed((premiums[0] + streamed, premiums[1]))
+        self.token.transfer(caller, self.treasury, forwarded)
         if amount > 0:
             self.log(
                 "FeesSettled",
@@ -220,6 +180,8 @@ class FundModel(Stateful):
                 market_id=market_id,
                 amount=amount,
                 repaid=repaid,
+                premiums=sum(premiums),
+                streamed=streamed,
                 booked=booked,
                 forwarded=forwarded,
                 reserve=self.reserve,
@@ -278,14 +240,13 @@ class FundModel(Stateful):
     def pause_payouts(self, caller: Account, duration: int) -> None:
         """Stop covers and withdrawals for at most 7 days, not within 7 days of the last pause's end (M37)."""
         self._check_open()
-        require(duration > 0, "fund: zero duration")
-        require(duration <= MAX_PAUSE, "fund: pause too long")
-        require(self.clock.now >= self.payouts_resume_at + REST, "fund: paused too recently")
+        resume_at = self._next_resume_at(self.payouts_resume_at, duration)
         if self.paused_at > 0:
             self.held += self.payouts_resume_at + HOLD_AFTER - self.paused_at
         self.paused_at = self.clock.now
-        self.payouts_resume_at = self.clock.now + duration
+        self.payouts_resume_at = resume_at
         self.log("PayoutsPaused", guardian=caller, resume_at=self.payouts_resume_at)
+        self.layers.hold(self.payouts_resume_at)
 
     @atomic
     def resume_payouts(self, caller: Account) -> None:
@@ -294,6 +255,26 @@ class FundModel(Stateful):
         require(self.payouts_paused(), "fund: not paused")
         self.payouts_resume_at = self.clock.now
         self.log("PayoutsResumed", account=caller)
+        self.layers.hold(self.payouts_resume_at)
+
+    @atomic
+    def suspend_layer(self, caller: Account, place: int, duration: int) -> None:
+        """Let a layer count as empty for as long, and as often, as a pause may be (M10, M37)."""
+        layer = self._layer_at(place)
+        resume_at = self._next_resume_at(self.layers.suspended_until[place], duration)
+        self.layers.suspend(place, resume_at)
+        self.log("LayerSuspended", layer=layer.address, guardian=caller, resume_at=resume_at)
+
+    @atomic
+    def resume_layer(self, caller: Account, place: int) -> None:
+        """End a suspension; while payouts are held, so are the layer's exits from now on (M37).
+
+        One that has ended by itself isn't refused: so a layer can be told to hold its exits after it.
+        """
+        layer = self._layer_at(place)
+        self.layers.suspend(place, min(self.layers.suspended_until[place], self.clock.now))
+        self.log("LayerResumed", layer=layer.address, account=caller)
+        self._hold_while_held()
 
     # ------------------------------------------------------------------ governance
 
@@ -307,15 +288,15 @@ class FundModel(Stateful):
     @atomic
     def announce(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
         """Give notice of a later call to this fund that lets more be drawn (M9)."""
-        require(call[0] in NEEDS_NOTICE, "fund: no notice needed")
-        require(call not in self.notices or self._is_lapsed(call), "fund: notice running")
-        self.notices[call] = self.notice_clock()
-        self.log("NoticeGiven", call=call, notice_seconds=self._notice_seconds())
+        require(not self._is_given(call) or self._is_lapsed(call), "fund: notice running")
+        concerned = self._concerned(call)
+        self.notices[call] = Notice(self.clock.now, self.notice_clock(), self.layers.readings(concerned))
+        self.log("NoticeGiven", call=call, notice_seconds=self.layers.notice_length(concerned, self.clock.now))
 
     @atomic
     def cancel_notice(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
         """Withdraw a notice (M9)."""
-        require(call in self.notices, "fund: no notice")
+        require(self._is_given(call), "fund: no notice")
         del self.notices[call]
         self.log("NoticeCancelled", call=call)
 
@@ -353,20 +334,23 @@ class FundModel(Stateful):
         self._check_threshold(threshold)
         if threshold < self.threshold:
             self._use_notice("set_threshold", threshold)
-        self.log("ThresholdSet", old=self.threshold, new=threshold)
+        if threshold != self.threshold:
+            self.log("ThresholdSet", old=self.threshold, new=threshold)
         self.threshold = threshold
 
     @atomic
     def set_split(self, caller: Account, liquidator_bps: int, fund_bps: int) -> None:  # noqa: ARG002 - governance
         """Set the shares of a liquidation (M1)."""
         self._check_split(liquidator_bps, fund_bps)
-        self.log(
-            "SplitSet",
-            old_liquidator_bps=self.liquidator_bps,
-            old_fund_bps=self.fund_bps,
-            liquidator_bps=liquidator_bps,
-            fund_bps=fund_bps,
-        )
+        old, new = (self.liquidator_bps, self.fund_bps), (liquidator_bps, fund_bps)
+        if new != old:
+            self.log(
+                "SplitSet",
+                old_liquidator_bps=old[0],
+                old_fund_bps=old[1],
+                liquidator_bps=liquidator_bps,
+                fund_bps=fund_bps,
+            )
         self.liquidator_bps, self.fund_bps = liquidator_bps, fund_bps
 
     @atomic
@@ -379,6 +363,20 @@ class FundModel(Stateful):
             self._use_notice("set_window", cap, length)
         self.log("WindowSet", old_cap=self.window_cap, old_length=self.window_length, cap=cap, length=length)
         self.window_cap, self.window_length = cap, length
+
+    @atomic
+    def set_layers(self, caller: Account, staked: Layer | None, reinsurance: Layer | None, staker_bps: int) -> None:  # noqa: ARG002
+        """Name the layers and the stakers' share; notice for a layer that is new in its place (M9, M10, M24)."""
+        if self.layers.check(staked, reinsurance, staker_bps):
+            self._use_notice("set_layers", staked, reinsurance, staker_bps)
+        old = self.layers.state()
+        new = self.layers.set((staked, reinsurance), staker_bps)
+        if new and self.payouts_resume_at != BEFORE_SETUP:
+            self.layers.joined_at = self.clock.now
+        named = {key: value for key, value in self.layers.state().items() if key != "suspended_until"}
+        self.log("LayersSet", **{f"old_{key}": old[key] for key in named}, **named)
+        if new:
+            self._hold_while_held()
 
     # ------------------------------------------------------------------ views
 
@@ -415,7 +413,22 @@ class FundModel(Stateful):
         market = self.markets.get((venue, market_id))
         if market is None or self.payouts_paused():
             return 0
-        return coverable(MAX_AMOUNT, self._limit_left(market), self._window_left(), self.reserve)
+        means = self.reserve + self.layers.means()
+        return coverable(MAX_AMOUNT, self._limit_left(market), self._window_left(), means)
+
+    def notice(self, call: Call) -> tuple[int, int]:
+        """How far a notice has come and how long it is, seconds; zeros without one (M9).
+
+        It stands still while the fund's payouts are paused and a day longer, and while exits of a layer are held.
+        """
+        if not self._is_given(call):
+            return 0, 0
+        given, concerned = self.notices[call], self._concerned(call)
+        passed = self.notice_clock() - given.clock
+        for layer, reading in zip(concerned, given.exits, strict=True):
+            if layer is not None:
+                passed = min(passed, layer.exit_clock() - reading)
+        return passed, self.layers.notice_length(concerned, given.at)
 
     def notice_clock(self) -> int:
         """Time as notices count it: it stands still from a pause until one day after its end (M9, M37)."""
@@ -425,7 +438,7 @@ class FundModel(Stateful):
 
     def state(self) -> dict[str, Any]:
         """Everything that a reader of the chain sees too, zeros left out (I1 to I5, I13)."""
-        return {
+        state = {
             "reserve": self.reserve,
             "threshold": self.threshold,
             "liquidator_bps": self.liquidator_bps,
@@ -443,6 +456,9 @@ class FundModel(Stateful):
             },
             "tokens": self.token.balances[self.address],
         }
+        if any(self.layers.pair):
+            state["layers"] = self.layers.state()
+        return state
 
     # ------------------------------------------------------------------ internals
 
@@ -516,10 +532,32 @@ class FundModel(Stateful):
         )
 
     def _draw(self, amount: int) -> int:
-        """Take ``amount`` out of the capital in its order and return what it gave: the reserve, later layers (M10)."""
+        """Take ``amount`` out of reserve, then layers; return what they gave (M10, I7)."""
         from_reserve = min(amount, self.reserve)
         self.reserve -= from_reserve
-        return from_reserve
+        paid = from_reserve
+        for layer, part in self.layers.draw(amount - from_reserve):
+            self.log("LayerPaid", layer=layer, amount=part)
+            paid += part
+        return paid
+
+    def _next_resume_at(self, last: int, duration: int) -> int:
+        """When a pause or suspension that begins now ends; ``last`` is the end of the one before (M37)."""
+        require(duration > 0, "fund: zero duration")
+        require(duration <= MAX_PAUSE, "fund: pause too long")
+        require(self.clock.now >= last + REST, "fund: paused too recently")
+        return self.clock.now + duration
+
+    def _layer_at(self, place: int) -> Layer:
+        """The layer at a place: 0 staked, 1 reinsurance."""
+        layer = self.layers.pair[place] if place < len(self.layers.pair) else None
+        require(layer is not None, "fund: no layer")
+        return cast(Layer, layer)
+
+    def _hold_while_held(self) -> None:
+        """Layers that begin to count while payouts are paused or held a day longer are held like the others (M37)."""
+        if BEFORE_SETUP > self.payouts_resume_at > self.clock.now - HOLD_AFTER:
+            self.layers.hold(self.payouts_resume_at)
 
     def _limit_left(self, market: Market) -> int:
         """Below 0 after a maximum was lowered; a lending pool has none (M12, M15)."""
@@ -533,20 +571,26 @@ class FundModel(Stateful):
         """What the bucket lets through now; everything without a cap (M11)."""
         return self.window_cap - self._window_level() if self.window_cap > 0 else MAX_AMOUNT
 
-    def _notice_seconds(self) -> int:
-        """How long a notice runs; a staked layer's cooldown will lengthen it (M9)."""
-        return NO_LAYER_NOTICE
+    def _concerned(self, call: Call) -> Pair:
+        """The layers whose stakers a call concerns: the present ones, of new layers these (M9)."""
+        return (call[1], call[2]) if call[0] == "set_layers" else self.layers.pair
+
+    def _is_given(self, call: Call) -> bool:
+        """Whether there is a notice; a layer that joins voids those before, which its stakers couldn't leave on."""
+        return call in self.notices and self.notices[call].at > self.layers.joined_at
 
     def _is_lapsed(self, call: Call) -> bool:
         """Whether the notice of a call is over unused (M9)."""
-        return self.notice_clock() >= self.notices[call] + self._notice_seconds() + LAPSE
+        passed, length = self.notice(call)
+        return passed >= length + LAPSE
 
     def _use_notice(self, *call: Any) -> None:
         """Consume the notice of this very call; before `finish_setup` none is needed (M9)."""
         if self.payouts_resume_at == BEFORE_SETUP:
             return
-        require(call in self.notices, "fund: no notice")
-        require(self.notice_clock() >= self.notices[call] + self._notice_seconds(), "fund: notice not mature")
-        require(not self._is_lapsed(call), "fund: notice lapsed")
+        require(self._is_given(call), "fund: no notice")
+        passed, length = self.notice(call)
+        require(passed >= length, "fund: notice not mature")
+        require(passed < length + LAPSE, "fund: notice lapsed")
         del self.notices[call]
         self.log("NoticeUsed", call=call)

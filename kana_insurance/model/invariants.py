@@ -52,6 +52,7 @@ class FundTrace:
         self.bad_debt: dict[MarketKey, int] = defaultdict(int)
         self.used: dict[MarketKey, int] = defaultdict(int)
         self.limit: dict[MarketKey, int | None] = {}
+        self.from_layers = 0
         for key, market in before["markets"].items():
             self.bad_debt[key] = market["bad_debt"]
             self.used[key] = market["used"]
@@ -93,8 +94,11 @@ class FundTrace:
         key, amount, repaid = (event["venue"], event["market_id"]), event["amount"], event["repaid"]
         assert repaid == min(amount, self.bad_debt[key] + repaid), "M24: repays bad debt first"
         room = max(self._ceiling() - self.reserve, 0)
-        assert event["booked"] == min(amount - repaid, room), "M24: then the reserve up to its room"
-        assert event["forwarded"] == amount - repaid - event["booked"], "M24: the rest to the treasury"
+        shared = event["premiums"] + event["streamed"]
+        if shared == 0:
+            assert event["booked"] == min(amount - repaid, room), "M24: then the reserve up to its room"
+        assert event["booked"] <= room, "M24: the reserve up to its room"
+        assert event["forwarded"] == amount - repaid - shared - event["booked"], "M24: the rest to the treasury"
         self._income(key, event["booked"])
 
     def _income(self, key: MarketKey, amount: int) -> None:
@@ -102,10 +106,16 @@ class FundTrace:
         assert amount == 0 or self.reserve <= self._ceiling(), "I2: the reserve is lifted above threshold + bad debt"
         self.used[key] -= min(self.used[key], amount)
 
+    def _LayerPaid(self, event: State) -> None:  # noqa: N802 - named as the event
+        """What a layer paid of the cover that is logged next."""
+        self.from_layers += event["amount"]
+
     def _ShortfallCovered(self, event: State) -> None:  # noqa: N802 - named as the event
         """I5: no cover of a perp market raises its use above its maximum."""
         key, covered = (event["venue"], event["market_id"]), event["covered"]
-        self.reserve -= covered
+        self.reserve -= covered - self.from_layers
+        assert self.from_layers == 0 or self.reserve == 0, "I7: a layer was touched before the reserve was 0"
+        self.from_layers = 0
         limit = self.limit[key]
         if limit is None:
             return

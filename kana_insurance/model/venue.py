@@ -11,7 +11,8 @@ from typing import NamedTuple
 from kana_insurance.model.books import PositionKey, VenueBooks
 from kana_insurance.model.clock import HOUR
 from kana_insurance.model.errors import require
-from kana_insurance.model.fund import FundModel, Split
+from kana_insurance.model.formulas import Split
+from kana_insurance.model.fund import FundModel
 from kana_insurance.model.registry import Quote
 from kana_insurance.model.state import Account, atomic
 from kana_insurance.model.units import (

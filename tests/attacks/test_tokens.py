@@ -10,7 +10,7 @@ from ape import chain, project
 
 from kana_insurance import reader
 from kana_insurance.backends import address_of
-from kana_insurance.deployment import MarketConfig
+from kana_insurance.deployment import LOCAL_STAKERS, MarketConfig
 from kana_insurance.kit import deploy_kit
 from kana_insurance.model import invariants
 from kana_insurance.testing import COIN, Kit, U, reverts_with
@@ -142,6 +142,8 @@ def every_call(kit: Kit) -> list[tuple[str, str, str, bytes]]:
     """(contract, function, its address, call data) of every function, with arguments that can work."""
     targets = {
         "InsuranceFund": kit.fund,
+        "Underwriter": kit.underwriter,
+        "Backstop": kit.backstop,
         "ClearingHouse": kit.house,
         "OrderGateway": kit.gateway,
         "MarketRegistry": kit.registry,
@@ -162,7 +164,7 @@ def hooked(kana: Kit, backend: Any) -> Kit:
     """A system whose token can run a script in every transfer; the script is trader, treasurer, guardian, proposer."""
     actors = kana.actors
     token = backend.deploy("HookToken", 6, sender=actors.deployer)
-    kit = system_of(kana, lambda **overrides: deploy_kit(backend, actors, **overrides), token)
+    kit = system_of(kana, lambda **overrides: deploy_kit(backend, actors, stakers=LOCAL_STAKERS, **overrides), token)
     script = backend.deploy("Script", sender=actors.deployer)
     kit.fund.contribute(1_100 * U, sender=actors.contributor)
     fill_pair(kit)

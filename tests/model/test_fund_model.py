@@ -354,7 +354,6 @@ def test_bounds__outside__refused() -> None:
         (lambda: fund.set_split("g", 0, 3_001), "fund: split out of bounds"),
         (lambda: fund.set_window("g", 1, HOUR - 1), "fund: window out of bounds"),
         (lambda: fund.set_window("g", 1, 30 * DAY + 1), "fund: window out of bounds"),
-        (lambda: fund.announce("g", ("set_split", 1, 1)), "fund: no notice needed"),
         (lambda: bare_fund(decimals=5), "fund: bad decimals"),
         (lambda: bare_fund(decimals=19), "fund: bad decimals"),
     ]

@@ -8,7 +8,7 @@ import pytest
 import z3
 
 from kana_insurance.model import units
-from kana_insurance.model.fund import coverable, excess_of, leaked, room_of, split_collateral
+from kana_insurance.model.formulas import coverable, excess_of, leaked, room_of, split_collateral
 from tests.model.symbolic import assume, prove, term_of, unknown
 
 Q = units.quote_scale(6)

@@ -11,7 +11,8 @@ import pytest
 
 from kana_insurance.access import ACCESS, ANYONE, ROLES
 from kana_insurance.backends import address_of, decode_reason
-from kana_insurance.testing import Kit
+from kana_insurance.deployment import LOCAL_STAKERS
+from kana_insurance.kit import Actors, Kit, deploy_kit
 from tests.utils.plain_calls import abi_functions, call_data, is_view, signature
 
 REFUSALS = {rule.reason for functions in ACCESS.values() for rule in functions.values() if rule.reason}
@@ -22,16 +23,24 @@ VIEWS = [(contract, entry) for contract, entry in abi_functions() if is_view(ent
 
 
 @pytest.fixture(scope="module")
-def callers(kana: Kit) -> dict[str, str]:
+def whole(backend: Any, actors: Actors) -> Kit:
+    """A system with every part, the staked layer too."""
+    return deploy_kit(backend, actors, stakers=LOCAL_STAKERS)
+
+
+@pytest.fixture(scope="module")
+def callers(whole: Kit) -> dict[str, str]:
     """The address of each role."""
-    actors = kana.actors
+    actors = whole.actors
     by_role = {
-        "governance": kana.timelock,
+        "governance": whole.timelock,
         "treasurer": actors.treasurer,
         "guardian": actors.guardian,
-        "venue": kana.house,
-        "gateway": kana.gateway,
-        "registry": kana.registry,
+        "venue": whole.house,
+        "gateway": whole.gateway,
+        "registry": whole.registry,
+        "fund": whole.fund,
+        "underwriter": whole.underwriter,
         "proposer": actors.proposer,
         "deployer": actors.deployer,
         "outsider": actors.outsider,
@@ -41,16 +50,18 @@ def callers(kana: Kit) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def targets(kana: Kit) -> dict[str, str]:
+def targets(whole: Kit) -> dict[str, str]:
     """The address of each deployed contract."""
     parts = {
-        "InsuranceFund": kana.fund,
-        "ClearingHouse": kana.house,
-        "OrderGateway": kana.gateway,
-        "MarketRegistry": kana.registry,
-        "Timelock": kana.timelock,
-        "PriceFeed": kana.feeds[0],
-        "Lens": kana.lens,
+        "Underwriter": whole.underwriter,
+        "Backstop": whole.backstop,
+        "InsuranceFund": whole.fund,
+        "ClearingHouse": whole.house,
+        "OrderGateway": whole.gateway,
+        "MarketRegistry": whole.registry,
+        "Timelock": whole.timelock,
+        "PriceFeed": whole.feeds[0],
+        "Lens": whole.lens,
     }
     return {name: address_of(part) for name, part in parts.items()}
 
@@ -75,11 +86,11 @@ def test_access__every_function__has_an_entry() -> None:
 
 @pytest.mark.parametrize(("contract", "entry"), ACTIONS, ids=[f"{c}.{signature(e)}" for c, e in ACTIONS])
 def test_access__each_role__is_allowed_or_told_why(
-    contract: str, entry: dict[str, Any], callers: dict[str, str], targets: dict[str, str], asset: Any
+    contract: str, entry: dict[str, Any], callers: dict[str, str], targets: dict[str, str], whole: Kit
 ) -> None:
     rule = ACCESS[contract][entry["name"]]
     # An address with code that plays no part: what is refused for it is not refused for who calls.
-    nobody = address_of(asset)
+    nobody = address_of(whole.asset)
     found = {role: outcome(targets[contract], entry, caller, nobody) for role, caller in callers.items()}
     for role, ending in found.items():
         if rule.allowed == ANYONE:
@@ -91,19 +102,24 @@ def test_access__each_role__is_allowed_or_told_why(
 
 @pytest.mark.parametrize(("contract", "entry"), VIEWS, ids=[f"{c}.{signature(e)}" for c, e in VIEWS])
 def test_access__views__are_open_to_anyone(
-    contract: str, entry: dict[str, Any], callers: dict[str, str], targets: dict[str, str], asset: Any
+    contract: str, entry: dict[str, Any], callers: dict[str, str], targets: dict[str, str], whole: Kit
 ) -> None:
-    nobody = address_of(asset)
+    nobody = address_of(whole.asset)
     found = {outcome(targets[contract], entry, caller, nobody) for caller in callers.values()}
     assert len(found) == 1
     assert not found & REFUSALS - {"fund: unknown market"}
 
 
-def test_access__after_setup__deployer_holds_no_role(kana: Kit) -> None:
+def test_access__after_setup__deployer_holds_no_role(whole: Kit) -> None:
     """T39: every role of every contract, read."""
-    deployer = address_of(kana.actors.deployer)
-    parts = {"InsuranceFund": kana.fund, "MarketRegistry": kana.registry, "Timelock": kana.timelock}
+    deployer = address_of(whole.actors.deployer)
+    parts = {
+        "InsuranceFund": whole.fund,
+        "Underwriter": whole.underwriter,
+        "MarketRegistry": whole.registry,
+        "Timelock": whole.timelock,
+    }
     roles = [(parts[name], entry["name"]) for name, entry in VIEWS if entry["name"].endswith("_ROLE")]
-    assert len(roles) >= 10
+    assert len(roles) >= 12
     for contract, role in roles:
         assert not contract.hasRole(getattr(contract, role)(), deployer)

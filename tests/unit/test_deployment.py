@@ -11,12 +11,14 @@ import pytest
 
 from kana_insurance import reader
 from kana_insurance.amounts import WAD
-from kana_insurance.backends import CONTRACTS
+from kana_insurance.backends import CONTRACTS, ZERO
 from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
+    LOCAL_STAKERS,
     DeploymentConfig,
     DeploymentError,
     MarketConfig,
+    StakersConfig,
     attach,
     check,
     deploy,
@@ -128,6 +130,57 @@ def test_deploy__test_parts_on_a_public_chain__refused(actors: Actors, asset: st
         deploy(actors.config(asset=asset), PublicChain(), actors.deployer)  # type: ignore[arg-type]
 
 
+def test_deploy__staked_layer__wired_and_open(deploy_system: Any, actors: Actors) -> None:
+    stakers = StakersConfig(
+        name="Staked USDT",
+        symbol="sUSDT",
+        cooldown_days=9,
+        stream_length=3 * DAY,
+        min_staked=7 * U,
+        limit=400 * U,
+        window_cap=50 * U,
+        window=2 * DAY,
+        premium_bps=250,
+    )
+    kit = deploy_system(stakers=stakers, staker_bps=4_000)
+    fund, underwriter, backstop = kit.fund, kit.underwriter, kit.backstop
+    layers = fund.layers()
+    assert (layers.staked, layers.reinsurance, layers.staker_bps) == (underwriter.address, ZERO, 4_000)
+    assert (underwriter.backstop(), backstop.underwriter()) == (backstop.address, underwriter.address)
+    assert fund.asset() == underwriter.asset() == backstop.asset() == kit.asset.address
+    assert underwriter.governance() == kit.timelock.address
+    assert (backstop.name(), backstop.symbol(), backstop.cooldown_days()) == ("Staked USDT", "sUSDT", 9)
+    assert (backstop.stream().length, backstop.stream().min_staked) == (3 * DAY, 7 * U)
+    terms = underwriter.terms(fund)
+    assert (terms.registered, terms.limit, terms.premium_bps) == (True, 400 * U, 250)
+    assert (terms.window_cap, terms.window_length) == (50 * U, 2 * DAY)
+    kit.stake(actors.contributor, 30 * U)
+    assert backstop.totalAssets() == 30 * U
+    assert underwriter.capacity(fund) == 29 * U
+    assert kit.system.record.addresses["backstop"] == backstop.address
+    assert set(kit.system.record.constructor_args) >= {"underwriter", "backstop"}
+
+
+def test_deploy__reinsurance_too__asked_after_the_stakers(deploy_fund: Any, actors: Actors) -> None:
+    kit = deploy_fund(stakers=LOCAL_STAKERS, reinsurance=StakersConfig(limit=500 * U, min_staked=0))
+    first, second = kit.system.layers
+    assert (first.name, second.name) == ("stakers", "reinsurance")
+    layers = kit.fund.layers()
+    assert (layers.staked, layers.reinsurance) == (first.underwriter.address, second.underwriter.address)
+    kit.stake(actors.contributor, 31 * U)
+    kit.stake(actors.contributor, 41 * U, second.backstop)
+    kit.contribute(actors.contributor, 20 * U)
+    assert kit.fund.coverage(kit.venue, 0) == (20 + 30 + 40) * U
+    assert kit.fund.cover_shortfall(0, 60 * U, sender=kit.venue).return_value == 60 * U
+    assert (kit.fund.reserve(), first.backstop.totalAssets(), second.backstop.totalAssets()) == (0, U, 31 * U)
+
+
+def test_deploy__without_stakers__no_layer(kana: Kit) -> None:
+    assert kana.system.layers == []
+    assert kana.backstop is None
+    assert tuple(kana.fund.layers()) == (ZERO, 0, ZERO, 0, 0)
+
+
 # ------------------------------------------------------------------------ check
 
 
@@ -155,6 +208,43 @@ def test_check__deployer_with_a_role__refused(kana: Kit, actors: Actors) -> None
     record = kana.system.record.model_copy(update={"deployer": actors.proposer.address})
     with pytest.raises(DeploymentError, match="still holds PROPOSER_ROLE of the timelock"):
         check(replace(kana.system, record=record))
+
+
+@pytest.fixture
+def staked(deploy_fund: Any) -> Kit:
+    """A fund with a staked layer."""
+    kit: Kit = deploy_fund(stakers=LOCAL_STAKERS)
+    return kit
+
+
+def test_check__another_layer_than_deployed__each_difference_named(staked: Kit, deploy_fund: Any) -> None:
+    check(staked.system)
+    config = staked.system.config
+    changes: dict[str, dict[str, Any]] = {
+        "another staked layer": {"stakers": None},
+        "the stakers' share of revenue": {"staker_bps": 1},
+        "other terms": {"stakers": LOCAL_STAKERS.model_copy(update={"limit": 1})},
+        "the stakers' cooldown is another": {"stakers": LOCAL_STAKERS.model_copy(update={"cooldown_days": 7})},
+    }
+    for words, change in changes.items():
+        record = staked.system.record.model_copy(update={"config": config.model_copy(update=change)})
+        with pytest.raises(DeploymentError, match=words):
+            check(replace(staked.system, record=record))
+    other = deploy_fund(stakers=LOCAL_STAKERS)
+    with pytest.raises(DeploymentError, match="knows another backstop"):
+        check(replace(staked.system, backstop=other.backstop))
+
+
+def test_check__layer_whose_setup_isnt_finished__refused(staked: Kit, backend: Any, actors: Actors) -> None:
+    token, me = staked.asset.address, actors.deployer
+    other = backend.deploy("Underwriter", token, staked.timelock.address, me.address, sender=me)
+    staked.fund.set_layers(ZERO, ZERO, 5_000, sender=staked.governance)
+    call = ("set_layers", other.address, ZERO, 5_000)
+    vault = backend.deploy("Backstop", token, "A", "B", other.address, 14, DAY, 0, sender=me)
+    other.connect_backstop(vault.address, sender=me)
+    staked.govern(staked.fund, *call, notice=True)
+    with pytest.raises(DeploymentError, match="still holds DEPLOYER of the stakers' layer"):
+        check(replace(staked.system, underwriter=other, backstop=vault))
 
 
 def test_check__setup_not_finished__refused(deploy_system: Any, backend: Any, actors: Actors) -> None:

@@ -305,6 +305,7 @@ _WATCHED: tuple[tuple[str, str], ...] = (
     ("add_margin", "add margin"),
     ("release_margin", "release margin"),
     ("collect_fees", "collect fees, repeat"),
+    ("cover_layers_first", "cover a shortfall, reserve and two layers, the layers' first loss"),
     ("resolve_covered", "liquidate an insolvent position, covered by the fund"),
     ("resolve_socialised", "liquidate an insolvent position, socialised"),
     ("flag", "flag an insolvent position"),
@@ -314,6 +315,12 @@ _WATCHED: tuple[tuple[str, str], ...] = (
 HOUSE_OPERATIONS: tuple[Operation, ...] = (
     _socialise(with_dust=False),
     _socialise(with_dust=True),
+    Operation(
+        "cover_layers",
+        "cover a shortfall, reserve and two layers, repeat",
+        target=160_000,
+        note="All of the reserve and of the first layer, a part of the second; stakers of both are leaving.",
+    ),
     Operation("liquidate", "whole liquidation, one, with split through the fund", target=200_000),
     Operation(
         "liquidate_further",

@@ -114,6 +114,11 @@ class Desk:
         self.fund.announce(call, sender=self.governance)
         return self.id_of(function, *args)
 
+    def notice(self, function: str, *args: Any) -> tuple[int, int]:
+        """How far the notice of a call has come, and how long it is."""
+        passed, length = self.fund.notice(self.kit.encode(self.fund, function, *args))
+        return int(passed), int(length)
+
     def id_of(self, function: str, *args: Any) -> bytes:
         """The notice id of a call."""
         return bytes(keccak(self.kit.encode(self.fund, function, *args)))

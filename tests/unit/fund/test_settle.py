@@ -229,6 +229,8 @@ def fees_event(desk: Desk, amount: int, repaid: int, booked: int, forwarded: int
             "market_id": PERP,
             "amount": amount,
             "repaid": repaid,
+            "premiums": 0,
+            "streamed": 0,
             "booked": booked,
             "forwarded": forwarded,
             "reserve": reserve,

@@ -1,0 +1,177 @@
+"""What a deployment is made of: asset, roles, layers, markets. As JSON its amounts are decimal strings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from eth_utils import is_address, to_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+
+from kana_insurance.amounts import MAX_AMOUNT, WAD
+from kana_insurance.backends import ZERO
+
+DAY = 86_400
+#: Most that a backstop holds, base units (M16).
+MAX_STAKE = 2**96 - 1
+FAUCET_TOKEN = "KanaUSDT"
+
+
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError(f"'{value}' is no address")
+    return to_checksum_address(value)
+
+
+def _asset(value: str) -> str:
+    return value if value == FAUCET_TOKEN else _address(value)
+
+
+# Amounts are decimal strings in JSON: they pass what other languages read as numbers.
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), PlainSerializer(str, return_type=str, when_used="json")]
+Price = Annotated[int, Field(gt=0, le=10**30), PlainSerializer(str, return_type=str, when_used="json")]
+Bps = Annotated[int, Field(ge=0, le=10_000)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class MarketConfig(BaseModel):
+    """One market: what it is, its price feed, its parameters. Sizes and prices have 18 decimals."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=128)
+    #: An existing aggregator; None deploys a mock whose answers anyone sets (local chains and testnets alone).
+    aggregator: Address | None = None
+    #: The mock's first answer, and its decimals.
+    price: Price = 100 * WAD
+    feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
+    max_age: Annotated[int, Field(gt=0)] = 3_600
+    sequencer: Address = ZERO
+    sequencer_grace: Annotated[int, Field(ge=0)] = 3_600
+    #: What the market may cost the fund for life, base units (M31).
+    max_insurance: Amount = 0
+    initial_margin_bps: Bps = 1_000
+    maintenance_margin_bps: Bps = 500
+    fill_band_bps: Bps = 300
+    taker_fee_bps: Bps = 5
+    maker_fee_bps: Bps = 2
+    fund_fee_bps: Bps = 5_000
+    grace: int = 600
+    #: Base units; None is 10 whole tokens.
+    min_notional: Amount | None = None
+    open_interest_cap: Amount
+    position_cap: Amount
+
+
+class Registration(BaseModel):
+    """A market of a venue of one's own, registered at the fund during setup, where it needs no notice yet (M9)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    venue: Address
+    market_id: Annotated[int, Field(ge=0)]
+    #: False: a lending pool, without a maximum (M15).
+    is_perp: bool = True
+    #: Base units.
+    max_insurance: Amount = 0
+
+
+class StakersConfig(BaseModel):
+    """A layer of stakers behind the reserve: a backstop and the underwriter that the fund registers (M19 to M23)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: The share token's name and symbol.
+    name: Annotated[str, Field(min_length=1, max_length=25)] = "Kana Backstop"
+    symbol: Annotated[str, Field(min_length=1, max_length=5)] = "KBACK"
+    cooldown_days: Annotated[int, Field(ge=7, le=30)] = 14
+    #: Seconds over which a payment of revenue is spread.
+    stream_length: Annotated[int, Field(ge=DAY, le=30 * DAY)] = 7 * DAY
+    #: Stake below which nothing streams, base units; None is 1,000 whole tokens.
+    min_staked: Annotated[int, Field(ge=0, le=MAX_STAKE)] | None = None
+    #: What the fund may draw here for life, base units; within it, a window (cap 0: off) and its seconds.
+    limit: Amount
+    window_cap: Amount = 0
+    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    #: Share of the fund's revenue that the layer takes before all others.
+    premium_bps: Annotated[int, Field(ge=0, le=3_000)] = 0
+
+
+#: The staked layer of local chains: it stands for as much as the fund's threshold there.
+LOCAL_STAKERS = StakersConfig(limit=1_000_000 * 10**6)
+
+
+class DeploymentConfig(BaseModel):
+    """All that a deployment is made of. Amounts are base units of the asset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: An existing token, or "KanaUSDT" for a new faucet token (local chains and testnets alone).
+    asset: Annotated[str, AfterValidator(_asset)] = FAUCET_TOKEN
+    proposers: Annotated[list[Address], Field(min_length=1)]
+    executors: Annotated[list[Address], Field(min_length=1)]
+    treasurer: Address
+    guardian: Address
+    treasury: Address
+    fee_recipient: Address
+    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    threshold: Annotated[Amount, Field(gt=0)]
+    liquidator_bps: Annotated[int, Field(ge=0, le=5_000)] = 3_000
+    fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
+    window_cap: Amount = 0
+    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    #: The staked layer, drawn on after the reserve, and the reinsurance after it (M10); None: without.
+    stakers: StakersConfig | None = None
+    reinsurance: StakersConfig | None = None
+    #: The stakers' share of what revenue the bad debt and the premiums leave (M24).
+    staker_bps: Bps = 5_000
+    #: False deploys the fund alone, for venues of one's own.
+    venue: bool = True
+    #: The markets of the venue deployed here, by id.
+    markets: list[MarketConfig] = []
+    #: Markets of other venues.
+    registrations: list[Registration] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DeploymentConfig:
+        if self.markets and not self.venue:
+            raise ValueError("markets need the venue")
+        if self.timelock_delay < self.timelock_floor:
+            raise ValueError("timelock_delay is below timelock_floor")
+        return self
+
+    def holders(self) -> dict[str, list[str]]:
+        """The accounts by role."""
+        single = ("treasurer", "guardian", "treasury", "fee_recipient")
+        return {
+            "proposers": self.proposers,
+            "executors": self.executors,
+            **{name: [getattr(self, name)] for name in single},
+        }
+
+
+def local_config(accounts: list[str], **overrides: Any) -> DeploymentConfig:
+    """The configuration of local chains, from at least five addresses that aren't the deployer's.
+
+    In order: treasurer, guardian, proposer (who executes too), fee recipient, treasury. Threshold 1,000,000 U and two
+    markets of 50,000 U insurance each, marked 100 U and 2,000 U.
+    """
+    unit = 10**6
+    treasurer, guardian, proposer, fee_recipient, treasury = accounts[:5]
+    caps = {"open_interest_cap": 1_000_000 * WAD, "position_cap": 500_000 * WAD, "max_insurance": 50_000 * unit}
+    values: dict[str, Any] = {
+        "proposers": [proposer],
+        "executors": [proposer],
+        "treasurer": treasurer,
+        "guardian": guardian,
+        "treasury": treasury,
+        "fee_recipient": fee_recipient,
+        "threshold": 1_000_000 * unit,
+        "markets": [
+            MarketConfig(name="COIN / USD", price=100 * WAD, **caps),
+            MarketConfig(name="ETH / USD", price=2_000 * WAD, **caps),
+        ],
+    }
+    if overrides.get("venue") is False:
+        values["markets"] = []
+    return DeploymentConfig(**{**values, **overrides})
