@@ -4,9 +4,10 @@
 @title Lens
 @license AGPL-3.0-only
 @author Kana
-@notice Read-only: a fund, a trader or the health of a list of accounts in one call, for frontends and keepers.
+@notice Read-only: a fund, a trader, a staker or the health of a list of accounts in one call, for frontends and
+        keepers.
 @dev No state, no roles: anyone can deploy one. A market without a good price has a mark of 0 here, so that one stale
-     feed doesn't blank a page.
+     feed doesn't blank a page; a layer that is suspended isn't asked, so that a broken one doesn't either.
 @custom:security Nothing may be decided on chain by what a lens says: whoever calls it from a transaction reads the
                  state in the middle of that transaction.
 """
@@ -14,11 +15,14 @@
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
 
+from contracts.interfaces import IBackstop
 from contracts.interfaces import IClearingHouse
 from contracts.interfaces import IInsuranceFund
+from contracts.interfaces import ILayer
 from contracts.interfaces import ILens
 from contracts.interfaces import IMarketRegistry
 from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IUnderwriter
 from contracts.modules import fixed_point
 
 implements: ILens
@@ -27,6 +31,8 @@ implements: ILens
 
 MAX_MARKETS: constant(uint256) = 64
 MAX_TRADERS: constant(uint256) = 256
+MAX_LAYERS: constant(uint256) = 2
+MAX_EXITS: constant(uint256) = 128
 BPS: constant(uint256) = 10_000
 
 # -------------------------------------------------------------------- views
@@ -46,6 +52,7 @@ def fund_state(fund: address, house: address) -> ILens.FundState:
     liquidator_bps: uint256 = 0
     fund_bps: uint256 = 0
     (liquidator_bps, fund_bps) = staticcall insurer.split_bps()
+    placed: IInsuranceFund.Layers = staticcall insurer.layers()
     return ILens.FundState(
         fund=fund,
         asset=asset,
@@ -65,6 +72,8 @@ def fund_state(fund: address, house: address) -> ILens.FundState:
         window=staticcall insurer.window(),
         payouts_paused=staticcall insurer.payouts_paused(),
         payouts_resume_at=staticcall insurer.payouts_resume_at(),
+        staker_bps=placed.staker_bps,
+        layers=self._layers(fund, placed),
         markets=self._insured_markets(fund, house),
     )
 
@@ -98,6 +107,49 @@ def trader_state(house: address, trader: address) -> ILens.TraderState:
         free=staticcall venue.free(trader),
         positions=positions,
     )
+
+
+@external
+@view
+def staker_state(backstop: address, staker: address) -> ILens.StakerState:
+    """
+    @notice Shares, exits and what is claimable of a staker, with what the layer promises (M19, M20).
+    @param backstop The stakers' vault.
+    @param staker The account.
+    """
+    vault: IBackstop = IBackstop(backstop)
+    underwriter: address = staticcall vault.underwriter()
+    shares: uint256 = staticcall IERC20(backstop).balanceOf(staker)
+    state: ILens.StakerState = empty(ILens.StakerState)
+    state.staker = staker
+    state.shares = shares
+    state.value = staticcall vault.convertToAssets(shares)
+    state.held_until = staticcall ILayer(underwriter).held_until()
+    state.cooldown_days = staticcall vault.cooldown_days()
+    state.staked = staticcall vault.totalAssets()
+    state.stream = staticcall vault.stream()
+    state.deposits_closed = staticcall vault.closed()
+    ids: DynArray[uint256, MAX_EXITS] = staticcall vault.request_ids(staker)
+    for request_id: uint256 in ids:
+        assets: uint256 = staticcall vault.request_assets(request_id, staker)
+        taken: uint256 = staticcall vault.claimableRedeemRequest(
+            request_id, staker
+        )
+        claimable: bool = taken > 0
+        if claimable:
+            state.claimable += assets
+        else:
+            taken = staticcall vault.pendingRedeemRequest(request_id, staker)
+            state.pending += assets
+        state.exits.append(
+            ILens.ExitState(
+                request_id=request_id,
+                shares=taken,
+                assets=assets,
+                claimable=claimable,
+            )
+        )
+    return state
 
 
 @external
@@ -148,6 +200,59 @@ def health(
 
 
 # ---------------------------------------------------------------- internals
+
+@internal
+@view
+def _layers(
+    fund: address, placed: IInsuranceFund.Layers
+) -> DynArray[ILens.LayerState, MAX_LAYERS]:
+    layers: DynArray[ILens.LayerState, MAX_LAYERS] = []
+    if placed.staked != empty(address):
+        layers.append(
+            self._layer(
+                fund,
+                placed.staked,
+                ILens.LayerKind.STAKED,
+                placed.staked_suspended_until,
+            )
+        )
+    if placed.reinsurance != empty(address):
+        layers.append(
+            self._layer(
+                fund,
+                placed.reinsurance,
+                ILens.LayerKind.REINSURANCE,
+                placed.reinsurance_suspended_until,
+            )
+        )
+    return layers
+
+
+@internal
+@view
+def _layer(
+    fund: address,
+    layer: address,
+    kind: ILens.LayerKind,
+    suspended_until: uint256,
+) -> ILens.LayerState:
+    state: ILens.LayerState = empty(ILens.LayerState)
+    state.layer = layer
+    state.kind = kind
+    state.suspended_until = suspended_until
+    state.suspended = block.timestamp < suspended_until
+    if state.suspended:
+        return state
+    backstop: address = staticcall IUnderwriter(layer).backstop()
+    stream: IBackstop.Stream = staticcall IBackstop(backstop).stream()
+    units: uint256 = 0
+    state.backstop = backstop
+    state.capacity = staticcall ILayer(layer).capacity(fund)
+    state.staked = staticcall IBackstop(backstop).totalAssets()
+    state.pending, units = staticcall IBackstop(backstop).exit_pool_state()
+    state.unvested = stream.unvested
+    return state
+
 
 @internal
 @view

@@ -1,15 +1,20 @@
-"""The lens: a fund, a trader, a list of accounts in one call, against what the contracts themselves say."""
+"""The lens: a fund, a trader, a staker, a list of accounts in one call, against what the contracts themselves say."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kana_insurance.backends import address_of
+from kana_insurance.deployment import LOCAL_STAKERS, StakersConfig
 from kana_insurance.testing import COIN, DAY, Kit, U, reverts_with
 
 PRICE = 100 * COIN
+#: One whole share of a backstop; the kinds of layers in `ILens.LayerKind`.
+SHARE = 10**12
+STAKED, REINSURANCE = 1, 2
 ZERO = "0x" + "00" * 20
 # Fields of the state that are a view of the fund each.
 FUND_VIEWS = (
@@ -36,6 +41,16 @@ def book(kana: Kit) -> Kit:
     return kana
 
 
+@pytest.fixture
+def layered(deploy_fund: Callable[..., Kit]) -> Kit:
+    """A fund behind which 40 U are staked by two, and 20 U at a reinsurance."""
+    kit = deploy_fund(stakers=LOCAL_STAKERS, reinsurance=StakersConfig(limit=5 * U, min_staked=0))
+    kit.stake(kit.actors.contributor, 30 * U)
+    kit.stake(kit.actors.outsider, 10 * U)
+    kit.stake(kit.actors.outsider, 20 * U, kit.system.layers[1].backstop)
+    return kit
+
+
 def position_of(kana: Kit, trader: Any, number: int = 0) -> Any:
     return kana.lens.trader_state(kana.house, trader).positions[number]
 
@@ -57,6 +72,92 @@ def test_fund_state__with_a_venue__says_what_the_views_say(book: Kit) -> None:
     assert tuple(market.params) == tuple(book.registry.params(0))
     assert tuple(market.books) == tuple(house.books(0))
     assert (house.books(0).open_interest, market.mark) == (20 * COIN, PRICE)
+
+
+def test_fund_state__layers__in_order_with_what_they_say(layered: Kit) -> None:
+    staked, reinsurance = layered.system.layers
+    vault, leaver = staked.backstop, layered.actors.outsider
+    vault.requestRedeem(vault.balanceOf(leaver), leaver, leaver, sender=leaver)
+    state = layered.lens.fund_state(layered.fund, ZERO)
+    assert state.staker_bps == 5_000
+    first, second = state.layers
+    assert (first.layer, first.backstop) == (address_of(staked.underwriter), address_of(vault))
+    assert (second.layer, second.backstop) == (address_of(reinsurance.underwriter), address_of(reinsurance.backstop))
+    assert (first.kind, second.kind) == (STAKED, REINSURANCE)
+    assert (first.suspended, first.suspended_until) == (second.suspended, second.suspended_until) == (False, 0)
+    # All but one unit of stake and exits; of the reinsurance the limit.
+    assert (first.capacity, first.staked, first.pending, first.unvested) == (39 * U, 30 * U, 10 * U, 0)
+    assert (second.capacity, second.staked, second.pending) == (5 * U, 20 * U, 0)
+
+
+def test_fund_state__revenue_on_its_way__unvested_and_at_risk(deploy_fund: Callable[..., Kit]) -> None:
+    kit = deploy_fund(stakers=LOCAL_STAKERS.model_copy(update={"min_staked": 0}))
+    kit.stake(kit.actors.contributor, 30 * U)
+    kit.fund.settle_fees(0, 8 * U, sender=kit.venue)
+    (layer,) = kit.lens.fund_state(kit.fund, ZERO).layers
+    assert (layer.staked, layer.unvested, layer.capacity) == (30 * U, 4 * U, 33 * U)
+
+
+def test_fund_state__suspended_layer__is_not_asked_and_shows_nothing(layered: Kit) -> None:
+    layered.fund.suspend_layer(0, DAY, sender=layered.actors.guardian)
+    until = layered.now() + DAY
+    first, second = layered.lens.fund_state(layered.fund, ZERO).layers
+    assert (first.suspended, first.suspended_until, first.kind) == (True, until, STAKED)
+    assert (first.layer, first.backstop) == (address_of(layered.underwriter), ZERO)
+    assert (first.capacity, first.staked, first.pending, first.unvested) == (0, 0, 0, 0)
+    assert (second.suspended, second.capacity) == (False, 5 * U)
+    layered.travel(DAY)
+    first = layered.lens.fund_state(layered.fund, ZERO).layers[0]
+    assert (first.suspended, first.suspended_until, first.capacity) == (False, until, 39 * U)
+
+
+def test_fund_state__no_layers__none(kana: Kit) -> None:
+    state = kana.lens.fund_state(kana.fund, ZERO)
+    assert (list(state.layers), state.staker_bps) == ([], 0)
+
+
+def test_staker_state__requests_of_two_days__pending_claimable_and_held(layered: Kit) -> None:
+    vault, me = layered.backstop, layered.actors.contributor
+    vault.requestRedeem(10 * SHARE, me, me, sender=me)
+    first = -(-layered.now() // DAY) + 14
+    layered.travel(2 * DAY)
+    vault.requestRedeem(5 * SHARE, me, me, sender=me)
+    layered.travel(13 * DAY)
+    state = layered.lens.staker_state(vault, me)
+    assert (state.staker, state.shares, state.value) == (address_of(me), 15 * SHARE, 15 * U)
+    assert [tuple(one) for one in state.exits] == [
+        (first + 2, 5 * SHARE, 5 * U, False),
+        (first, 10 * SHARE, 10 * U, True),
+    ]
+    assert (state.pending, state.claimable) == (5 * U, 10 * U)
+    assert (state.held_until, state.cooldown_days, state.staked) == (0, 14, 25 * U)
+    assert tuple(state.stream) == tuple(vault.stream())
+    assert not state.deposits_closed
+    layered.fund.pause_payouts(7 * DAY, sender=layered.actors.guardian)
+    until = layered.now() + 8 * DAY
+    layered.travel(4 * DAY)
+    state = layered.lens.staker_state(vault, me)
+    assert (state.held_until, state.pending, state.claimable) == (until, 5 * U, 10 * U)
+    layered.travel(4 * DAY)
+    assert layered.lens.staker_state(vault, me).claimable == 15 * U
+
+
+def test_staker_state__after_a_slash__what_is_pending_bears_it_too(layered: Kit) -> None:
+    vault, me = layered.backstop, layered.actors.contributor
+    vault.requestRedeem(10 * SHARE, me, me, sender=me)
+    layered.fund.cover_shortfall(0, 20 * U, sender=layered.venue)
+    state = layered.lens.staker_state(vault, me)
+    # Half of stake and exits is gone; of one's own the rounding is for the others.
+    assert (state.shares, state.pending) == (20 * SHARE, 5 * U)
+    assert state.value == vault.convertToAssets(20 * SHARE)
+    assert 10 * U - 1 <= state.value <= 10 * U
+    assert (state.claimable, state.staked) == (0, 15 * U)
+
+
+def test_staker_state__nobody__zeros(layered: Kit) -> None:
+    state = layered.lens.staker_state(layered.backstop, layered.actors.trader)
+    assert (state.shares, state.value, list(state.exits), state.pending, state.claimable) == (0, 0, [], 0, 0)
+    assert state.staked == 40 * U
 
 
 def test_fund_state__without_a_venue__has_no_markets(kana: Kit) -> None:
