@@ -198,18 +198,19 @@ def requestRedeem(
     if not self._acts_for(owner):
         erc20._spend_allowance(owner, msg.sender, shares)
     balance: uint256 = erc20.balanceOf[owner]
-    checks._require(balance >= shares, "backstop: balance too low")
+    assert balance >= shares, "backstop: balance too low"
 
-    vault: uint256 = stake._rolled()
+    stake._roll()
+    vault: uint256 = stake.vault
     stream: uint256 = 0
     unvested: uint256 = 0
     stream, unvested = stake._streams()
     assets: uint256 = stake._to_assets_down(shares, vault, unvested)
-    checks._require(assets > 0, "backstop: zero assets")
+    assert assets > 0, "backstop: zero assets"
     request_id: uint256 = (
         block.timestamp + exit_pool.DAY - 1
     ) // exit_pool.DAY + words._cooldown_days(vault)
-    units: uint256 = exit_pool._enter(controller, request_id, assets, shares)
+    exit_pool._enter(controller, request_id, assets, shares)
     erc20.balanceOf[owner] = balance - shares
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=shares)
     log IBackstop.RedeemRequest(
@@ -219,12 +220,7 @@ def requestRedeem(
         sender=msg.sender,
         shares=shares,
     )
-    log IBackstop.ExitPriced(
-        controller=controller,
-        request_id=request_id,
-        assets=assets,
-        units=units,
-    )
+    log IBackstop.ExitPriced(controller=controller, assets=assets)
     stake._save(words._vault_less(vault, assets, shares), stream, unvested)
     return request_id
 
@@ -235,7 +231,8 @@ def cancel_request(request_id: uint256, controller: address) -> uint256:
     @notice Restake what a pending request is worth (M20).
     """
     self._check_operator(controller)
-    vault: uint256 = stake._rolled()
+    stake._roll()
+    vault: uint256 = stake.vault
     self._check_not_closed(vault)
     requested: uint256 = 0
     assets: uint256 = 0
@@ -264,10 +261,7 @@ def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
     """
     @notice Claim matured requests by their shares (M20).
     """
-    some_shares: uint256 = 0
-    assets: uint256 = 0
-    some_shares, assets = self._claim(shares, receiver, controller, False)
-    return assets
+    return self._claim(shares, receiver, controller, False)
 
 
 @external
@@ -277,10 +271,7 @@ def withdraw(
     """
     @notice Claim matured requests by their assets (M20).
     """
-    shares: uint256 = 0
-    some_assets: uint256 = 0
-    shares, some_assets = self._claim(assets, receiver, controller, True)
-    return shares
+    return self._claim(assets, receiver, controller, True)
 
 
 @external
@@ -319,7 +310,7 @@ def roll():
     """
     @notice Let the days that are due mature (M20).
     """
-    stake._rolled()
+    stake._roll()
 
 
 # -------------------------------------------------------------- underwriter
@@ -361,7 +352,7 @@ def hold(began: uint256, until: uint256):
     @notice Let no day of exits mature from `began` until `until` (M37).
     """
     self._check_underwriter()
-    stake._rolled()
+    stake._roll()
     exit_pool._hold(began, until)
 
 
@@ -526,14 +517,14 @@ def _book(assets: uint256, shares: uint256, receiver: address):
 @internal
 def _claim(
     amount: uint256, receiver: address, controller: address, by_assets: bool
-) -> (uint256, uint256):
+) -> uint256:
     """
     @notice Pay matured requests out, by shares or by assets (M20).
-    @return Shares and assets.
+    @return The shares of a claim by assets, the assets of one by shares.
     """
     self._check_call(amount, receiver)
     self._check_operator(controller)
-    stake._rolled()
+    stake._roll()
     shares: uint256 = 0
     assets: uint256 = 0
     shares, assets = exit_pool._claim(controller, amount, by_assets)
@@ -545,7 +536,7 @@ def _claim(
         shares=shares,
     )
     self._send(ASSET, receiver, assets)
-    return shares, assets
+    return shares if by_assets else assets
 
 
 @internal

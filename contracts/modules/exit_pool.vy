@@ -102,7 +102,7 @@ def _roll() -> uint256:
             )
             assets -= worth
             units -= living
-            log IBackstop.DayMatured(request_id=day, units=living, assets=worth)
+            log IBackstop.DayMatured(request_id=day, assets=worth)
         day += 1
     return self._store(words._with_next_day(pool, due + 1), assets, units)
 
@@ -145,17 +145,16 @@ def _store(pool: uint256, assets: uint256, units: uint256) -> uint256:
 # ------------------------------------------------------------- into and out
 
 @internal
-def _enter(
-    controller: address, day: uint256, assets: uint256, shares: uint256
-) -> uint256:
+def _enter(controller: address, day: uint256, assets: uint256, shares: uint256):
     """
     @notice A request of a pool that was rolled: `assets` are pending from now on, for `day` (M20).
-    @return The units.
     """
     pool: uint256 = self.pool
     total: uint256 = words._units(pool)
-    rate: uint256 = self._rate(pool)
-    units: uint256 = assets * words._units(rate) // words._assets(rate)
+    units: uint256 = assets
+    if pool & words.SLASHED != 0:
+        rate: uint256 = self.rate
+        units = assets * words._units(rate) // words._assets(rate)
     # Of an empty pool no day is pending.
     if total == 0 or day < words._next_day(pool):
         pool = words._with_next_day(pool, day)
@@ -167,7 +166,6 @@ def _enter(
         self._living(self.days[day], pool) + units, 0, epoch, 0
     )
     self._add(controller, day, units, shares, epoch)
-    return units
 
 
 @internal

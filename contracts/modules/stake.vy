@@ -56,19 +56,16 @@ def _streams() -> (uint256, uint256):
 
 
 @internal
-def _rolled() -> uint256:
+def _roll():
     """
-    @notice The vault after the days that are due have matured (M20). What rounding left in an empty pool is staked.
+    @notice Let the days that are due mature (M20). What rounding left in an empty pool is staked.
     """
     rest: uint256 = exit_pool._roll()
-    vault: uint256 = self.vault
     if rest > 0:
-        vault = words._vault_more(vault, rest, 0)
         stream: uint256 = 0
         unvested: uint256 = 0
         stream, unvested = self._streams()
-        self._save(vault, stream, unvested)
-    return vault
+        self._save(words._vault_more(self.vault, rest, 0), stream, unvested)
 
 
 @internal
@@ -168,7 +165,8 @@ def _slash(amount: uint256, unit: uint256, receiver: address) -> uint256:
     @dev pending's part = ceil(rest * pending / (stake + pending)), what is left after unvested revenue being the rest
     @return What was taken.
     """
-    vault: uint256 = self._rolled()
+    self._roll()
+    vault: uint256 = self.vault
     stream: uint256 = 0
     unvested: uint256 = 0
     stream, unvested = self._streams()

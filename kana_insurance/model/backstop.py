@@ -103,12 +103,12 @@ class BackstopModel(Stateful):
         assets = self.to_assets_down(shares)
         require(assets > 0, "backstop: zero assets")
         day = ceil_div(self.clock.now, DAY) + self.cooldown_days
-        units = self.exits.enter(controller, day, assets, shares)
+        self.exits.enter(controller, day, assets, shares)
         self.shares[owner] -= shares
         self.total_shares -= shares
         self.assets -= assets
         self.log("RedeemRequest", controller=controller, owner=owner, requestId=day, sender=caller, shares=shares)
-        self.log("ExitPriced", controller=controller, request_id=day, assets=assets, units=units)
+        self.log("ExitPriced", controller=controller, assets=assets)
         self._switch()
         return day
 

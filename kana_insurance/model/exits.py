@@ -77,7 +77,7 @@ class ExitPoolModel(Stateful):
             self.days[number] = day._replace(assets=worth, matured=True)
             self.assets -= worth
             self.units -= living
-            self.log("DayMatured", request_id=number, units=living, assets=worth)
+            self.log("DayMatured", request_id=number, assets=worth)
         self.next_day = due + 1
         return self._empty()
 
@@ -93,8 +93,8 @@ class ExitPoolModel(Stateful):
 
     # ------------------------------------------------------------------ into and out
 
-    def enter(self, controller: Account, day_id: int, assets: int, shares: int) -> int:
-        """A request of a rolled pool; return its units (M20)."""
+    def enter(self, controller: Account, day_id: int, assets: int, shares: int) -> None:
+        """A request of a rolled pool (M20)."""
         units = assets * self.rate_units // self.rate_assets
         require(self.assets + assets <= MAX_ASSETS, "backstop: amount too large")
         require(self.units + units <= MAX_UNITS, "backstop: amount too large")
@@ -107,7 +107,6 @@ class ExitPoolModel(Stateful):
         require(old.shares + shares <= MAX_REQUEST, "backstop: amount too large")
         kept = self._living(old.units, old.epoch)
         self.requests[controller, day_id] = Request(kept + units, old.shares + shares, self.epoch)
-        return units
 
     def leave(self, controller: Account, day_id: int) -> tuple[int, int, int]:
         """Take a pending request out of a rolled pool; return its shares, worth, and an empty pool's rest (M20)."""

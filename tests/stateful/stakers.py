@@ -186,12 +186,12 @@ class Stakers:
         for log in (self.vault.log, self.layer.log):
             self.events.update(event.name for event in log)
         # What the events don't tell apart.
-        priced = self.vault.log.named("ExitPriced")
+        requests = self.vault.log.named("RedeemRequest")
         claims = self.vault.log.named("Withdraw")
         self.events["(pool died)"] += exits.epoch != epoch
-        self.events["(earlier day)"] += any(one["request_id"] < latest[one["controller"]] for one in priced)
+        self.events["(earlier day)"] += any(one["requestId"] < latest[one["controller"]] for one in requests)
         self.events["(claim behind pending)"] += any(latest[one["owner"]] > exits.due_day() for one in claims)
-        self.events["(at a lower rate)"] += bool(priced) and exits.rate_assets != exits.rate_units
+        self.events["(at a lower rate)"] += bool(requests) and exits.rate_assets != exits.rate_units
         return result
 
     # ------------------------------------------------------------------ comparisons
@@ -281,13 +281,15 @@ class Stakers:
 
     def check_exits(self, events: list[Event]) -> None:
         """I6: no exit is worth more than at its request, and what is claimable changes by claims alone."""
+        key = "", 0
         for event in events:
             fields = event.fields
-            key = fields.get("controller", ""), fields.get("request_id", 0)
+            if event.name == "RedeemRequest":
+                key = fields["controller"], fields["requestId"]
             if event.name == "ExitPriced":
                 self.requested[key] = self.requested.get(key, 0) + fields["assets"]
             if event.name == "RequestCancelled":
-                del self.requested[key]
+                del self.requested[fields["controller"], fields["request_id"]]
         claims = [event.fields for event in events if event.name == "Withdraw"]
         fixed = {key: worth for key, (_, claimable, worth) in self.state["requests"].items() if claimable}
         for claim in claims:

@@ -176,7 +176,7 @@ def test_request__for_a_controller__is_his_to_cancel_and_claim(pool: Pool, stake
             "shares": 10 * SHARE,
         },
     )
-    assert priced[1] == {"controller": address_of(friend), "request_id": day, "assets": 10 * U, "units": 10 * U}
+    assert priced[1] == {"controller": address_of(friend), "assets": 10 * U}
     assert pool.vault.pendingRedeemRequest(day, friend) == 10 * SHARE
     assert pool.vault.pendingRedeemRequest(day, staker) == 0
     with reverts_with("backstop: not operator"):
@@ -304,7 +304,7 @@ def test_roll__due_day__is_fixed_once_and_logged(pool: Pool, staker: Any) -> Non
     pool.travel_to(day)
     assert tuple(pool.vault.exit_pool_state()) == (0, 0)
     receipt = pool.vault.roll(sender=staker)
-    assert logs(receipt, pool.vault) == [("DayMatured", {"request_id": day, "units": 25 * U, "assets": 25 * U})]
+    assert logs(receipt, pool.vault) == [("DayMatured", {"request_id": day, "assets": 25 * U})]
     assert tuple(pool.vault.day(day)) == (25 * U, 25 * U, True)
     assert logs(pool.vault.roll(sender=staker), pool.vault) == []
 
