@@ -47,6 +47,12 @@ def _check_assets(amount: uint256):
     assert amount <= MAX_ASSETS, "backstop: amount too large"
 
 
+@internal
+@pure
+def _check_request(shares: uint256):
+    assert shares <= MAX_REQUEST, "backstop: amount too large"
+
+
 # -------------------------------------------------------------------- vault
 
 @internal
@@ -242,7 +248,7 @@ def _request(
     earlier: uint256,
     epoch: uint256,
 ) -> uint256:
-    assert shares <= MAX_REQUEST, "backstop: amount too large"
+    self._check_request(shares)
     return (
         units
         | (shares << 96)
