@@ -116,12 +116,6 @@ def _with_min_staked(stream: uint256, min_staked: uint256) -> uint256:
 
 @internal
 @pure
-def _stream_amount(stream: uint256) -> uint256:
-    return stream & MAX_ASSETS
-
-
-@internal
-@pure
 def _stream_from(stream: uint256) -> uint256:
     return (stream >> 96) & MASK_32
 
