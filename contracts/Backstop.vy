@@ -449,7 +449,7 @@ def _acts_for(account: address) -> bool:
 @internal
 @view
 def _check_operator(controller: address):
-    checks._require(self._acts_for(controller), "backstop: not operator")
+    assert self._acts_for(controller), "backstop: not operator"
 
 
 @internal
@@ -576,7 +576,6 @@ def _pull(amount: uint256):
 
 @internal
 def _send(token: address, receiver: address, amount: uint256):
-    ok: bool = extcall IERC20(token).transfer(
+    assert extcall IERC20(token).transfer(
         receiver, amount, default_return_value=True
-    )
-    checks._require(ok, "backstop: transfer failed")
+    ), "backstop: transfer failed"

@@ -107,6 +107,7 @@ def absorb(amount: uint256) -> uint256:
     if allowed == 0:
         return 0
     paid: uint256 = extcall IBackstop(self.backstop).slash(allowed, msg.sender)
+    # What it has drawn is known only now; nobody could call in between, underwriter and backstop being locked.
     if paid > 0:
         drawings._book(msg.sender, level, paid)
     return paid

@@ -25,9 +25,13 @@ from tools.gasbench.house import HouseBench
 from tools.gasbench.layers import LayersBench
 from tools.gasbench.operations import OPERATIONS
 from tools.gasbench.results import MAX_GROWTH, Result, evaluate, figure, plain
+from tools.gasbench.staking import StakingBench
+from tools.gasbench.staking_table import STAKING_OPERATIONS
 
 PAGE = ROOT / "docs" / "gas.md"
 RECORD = ROOT / "docs" / "gas.json"
+#: Everything that is measured, in the order of the page.
+TABLE = (*OPERATIONS, *STAKING_OPERATIONS)
 
 
 def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
@@ -43,6 +47,7 @@ def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
         yield from house.shortfalls()
         yield "withdraw_excess", chain.withdraw_excess()
         yield from LayersBench(chain).covers()
+        yield from StakingBench(chain).operations()
 
 
 def results(progress: Callable[[str], None]) -> list[Result]:
@@ -52,9 +57,9 @@ def results(progress: Callable[[str], None]) -> list[Result]:
         RuntimeError: if the table and the measured operations aren't the same.
     """
     found = dict(measured(progress))
-    if missing := {operation.id for operation in OPERATIONS} ^ set(found):
+    if missing := {operation.id for operation in TABLE} ^ set(found):
         raise RuntimeError("measured or listed, but not both: " + ", ".join(sorted(missing)))
-    return [evaluate(operation, found[operation.id]) for operation in OPERATIONS]
+    return [evaluate(operation, found[operation.id]) for operation in TABLE]
 
 
 def read_accepted(path: Path) -> dict[str, float]:

@@ -47,6 +47,12 @@ def _check_assets(amount: uint256):
     assert amount <= MAX_ASSETS, "backstop: amount too large"
 
 
+@internal
+@pure
+def _check_request(shares: uint256):
+    assert shares <= MAX_REQUEST, "backstop: amount too large"
+
+
 # -------------------------------------------------------------------- vault
 
 @internal
@@ -106,12 +112,6 @@ def _stream(
 @pure
 def _with_min_staked(stream: uint256, min_staked: uint256) -> uint256:
     return (stream & (2**160 - 1)) | (min_staked << 160)
-
-
-@internal
-@pure
-def _stream_amount(stream: uint256) -> uint256:
-    return stream & MAX_ASSETS
 
 
 @internal
@@ -242,7 +242,7 @@ def _request(
     earlier: uint256,
     epoch: uint256,
 ) -> uint256:
-    assert shares <= MAX_REQUEST, "backstop: amount too large"
+    self._check_request(shares)
     return (
         units
         | (shares << 96)

@@ -18,6 +18,8 @@
      The requests of a controller are a list, the latest day first: its head in a slot of its own, the others by day.
      So a controller with one request, the usual case, has one word.
 
+     Where every request and claim passes, fields of words are written out, for gas; their places are in backstop_words.
+
      A day is due when it has begun, but not while exits are held (M37): then only what was due when the hold began.
 """
 
@@ -61,7 +63,7 @@ def _due_day(pool: uint256) -> uint256:
     @notice The last day that is due. It never goes back.
     """
     time: uint256 = block.timestamp
-    if time < words._held_until(pool):
+    if time < pool >> 224:
         time = min(time, self.held_from)
     return time // DAY
 
@@ -82,10 +84,10 @@ def _roll() -> uint256:
     @return What rounding left in a pool that is empty now, for the stake.
     """
     pool: uint256 = self.pool
-    units: uint256 = words._units(pool)
+    units: uint256 = (pool >> 96) & words.MAX_ASSETS
     if units == 0:
         return 0
-    day: uint256 = words._next_day(pool)
+    day: uint256 = (pool >> 192) & words.MASK_16
     due: uint256 = self._due_day(pool)
     if day > due:
         return 0
@@ -150,21 +152,23 @@ def _enter(controller: address, day: uint256, assets: uint256, shares: uint256):
     @notice A request of a pool that was rolled: `assets` are pending from now on, for `day` (M20).
     """
     pool: uint256 = self.pool
-    total: uint256 = words._units(pool)
+    total: uint256 = (pool >> 96) & words.MAX_ASSETS
     units: uint256 = assets
     if pool & words.SLASHED != 0:
         rate: uint256 = self.rate
         units = assets * words._units(rate) // words._assets(rate)
     # Of an empty pool no day is pending.
-    if total == 0 or day < words._next_day(pool):
+    if total == 0 or day < (pool >> 192) & words.MASK_16:
         pool = words._with_next_day(pool, day)
     self.pool = words._with_pool(
-        pool, words._assets(pool) + assets, total + units
+        pool, (pool & words.MAX_ASSETS) + assets, total + units
     )
-    epoch: uint256 = words._epoch(pool)
-    self.days[day] = words._day(
-        self._living(self.days[day], pool) + units, 0, epoch, 0
-    )
+    epoch: uint256 = (pool >> 208) & words.MASK_8
+    word: uint256 = self.days[day]
+    if (word >> 192) & words.MASK_8 != epoch:
+        # Of a dead pool, or of nobody.
+        word = epoch << 192
+    self.days[day] = word + units
     self._add(controller, day, units, shares, epoch)
 
 
@@ -180,7 +184,7 @@ def _add(
     @notice Put a request into the list of its controller, or add it to the one of that day.
     """
     head: uint256 = self.heads[controller]
-    head_day: uint256 = words._request_day(head)
+    head_day: uint256 = (head >> 216) & words.MASK_16
     if head_day == day:
         self.heads[controller] = self._with_more(head, units, shares, epoch)
         return
@@ -276,7 +280,7 @@ def _claim(
     due: uint256 = self._due_day(self.pool)
     later: uint256 = 0
     head: uint256 = self.heads[controller]
-    head_day: uint256 = words._request_day(head)
+    head_day: uint256 = (head >> 216) & words.MASK_16
     request: uint256 = head
     if head_day > due:
         later = self._last_from(controller, head, due + 1)
@@ -288,7 +292,7 @@ def _claim(
     for i: uint256 in range(MAX_CLAIMS):
         if left == 0 or request == 0:
             break
-        day: uint256 = words._request_day(request)
+        day: uint256 = (request >> 216) & words.MASK_16
         some_shares: uint256 = 0
         some_assets: uint256 = 0
         some_shares, some_assets, request = self._piece(
@@ -297,18 +301,22 @@ def _claim(
         shares += some_shares
         assets += some_assets
         left -= some_assets if by_assets else some_shares
-        if words._request_shares(request) != 0:
+        if (request >> 96) & words.MAX_REQUEST != 0:
             # A piece is left, and nothing to take.
             self._put(controller, request, head_day)
             break
-        earlier: uint256 = words._earlier(request)
-        request = self._before(controller, request)
-        if later == 0:
-            self._promote(controller, earlier)
-            head_day = earlier
-        else:
+        earlier: uint256 = (request >> 232) & words.MASK_16
+        request = 0
+        if earlier != 0:
+            request = self.others[controller][earlier]
+        if later != 0:
             self.others[controller][day] = 0
-    checks._require(left == 0, "backstop: above claimable")
+            continue
+        self.heads[controller] = request
+        if request != 0:
+            self.others[controller][earlier] = 0
+        head_day = earlier
+    assert left == 0, "backstop: above claimable"
     if later != 0:
         self._put(
             controller,
@@ -329,8 +337,8 @@ def _piece(
          the rest keeps the most units that are worth no more than it.
     @return Shares and assets of the piece, and the rest, without shares when it is nothing.
     """
-    units: uint256 = words._day_units(request)
-    shares: uint256 = words._request_shares(request)
+    units: uint256 = request & words.MAX_ASSETS
+    shares: uint256 = (request >> 96) & words.MAX_REQUEST
     worth: uint256 = self._share_down(request, units, day)
     # Lowest bits of a request: units, shares.
     whole: uint256 = units | (shares << 96)
@@ -414,12 +422,13 @@ def _with_more(
     """
     @notice A request with more units and shares; units of a dead pool are dropped.
     """
-    kept: uint256 = 0
-    if words._request_epoch(request) == epoch:
-        kept = words._day_units(request)
+    total: uint256 = ((request >> 96) & words.MAX_REQUEST) + shares
+    if request >> 248 == epoch:
+        words._check_request(total)
+        return request + (units | (shares << 96))
     return words._request(
-        kept + units,
-        words._request_shares(request) + shares,
+        units,
+        total,
         words._request_day(request),
         words._earlier(request),
         epoch,
@@ -451,9 +460,9 @@ def _share_down(request: uint256, units: uint256, day: uint256) -> uint256:
     """
     @notice What units of a request got of a day that matured, rounded down.
     """
-    if words._request_epoch(request) != words._day_epoch(day) or units == 0:
+    if request >> 248 != (day >> 192) & words.MASK_8 or units == 0:
         return 0
-    return units * words._day_assets(day) // words._day_units(day)
+    return units * ((day >> 96) & words.MAX_ASSETS) // (day & words.MAX_ASSETS)
 
 
 @internal

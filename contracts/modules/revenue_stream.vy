@@ -31,11 +31,12 @@ def _unvested_up(stream: uint256) -> uint256:
     """
     @notice What isn't the stakers' yet, rounded up.
     """
-    amount: uint256 = words._stream_amount(stream)
-    start: uint256 = words._stream_from(stream)
+    # Fields written out, for gas: whoever stakes or leaves passes here.
+    amount: uint256 = stream & words.MAX_ASSETS
+    start: uint256 = (stream >> 96) & words.MASK_32
     if amount == 0 or start == 0:
         return amount
-    until: uint256 = words._stream_until(stream)
+    until: uint256 = (stream >> 128) & words.MASK_32
     if block.timestamp >= until:
         return 0
     whole: uint256 = until - start

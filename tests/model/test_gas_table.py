@@ -11,6 +11,7 @@ from tools.gasbench.bench import Measured
 from tools.gasbench.costs import Part, calldata, total, update, work
 from tools.gasbench.operations import FUND_OPERATIONS, Operation
 from tools.gasbench.results import Result, evaluate
+from tools.gasbench.staking_table import STAKING_OPERATIONS
 from tools.gasbench.trace import Trace, TraceError, _classify, net
 
 CALL = calldata(b"\x01\x02\x03\x04")
@@ -100,6 +101,6 @@ def test_classify__storage__by_its_cost() -> None:
 
 
 def test_operations__every_extra__has_a_rule() -> None:
-    for listed in FUND_OPERATIONS:
+    for listed in (*FUND_OPERATIONS, *STAKING_OPERATIONS):
         assert all(part.rule.startswith("M") for part in listed.extras), listed.id
         assert not any(part.rule for part in (*listed.parts, *listed.own, *listed.spare)), listed.id

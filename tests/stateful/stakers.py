@@ -18,6 +18,7 @@ from kana_insurance.backends import address_of
 from kana_insurance.backends.boa import BoaBackend
 from kana_insurance.kit import DAY, U
 from kana_insurance.model import Clock, Refused, TokenLedger
+from kana_insurance.model import staker_invariants as inv
 from kana_insurance.model.backstop import BackstopModel
 from kana_insurance.model.state import Event
 from kana_insurance.model.underwriter import UnderwriterModel
@@ -27,7 +28,6 @@ START = 20_833 * DAY + DAY // 2
 RICHES = 10**9 * U
 COOLDOWN, STREAM, MIN_STAKED = 14, 7 * DAY, 1_000 * U
 TERMS = ((50_000 * U, 0, DAY, 0), (20_000 * U, 3_000 * U, DAY, 1_500))
-OFFSET = 10**6
 # In other words on chain: ids and calldata.
 UNCOMPARED = frozenset({"NoticeGiven", "NoticeUsed", "NoticeCancelled", "Transfer", "Approval", "OperatorSet"})
 SPELLED = {"request_redeem": "requestRedeem", "set_operator": "setOperator"}
@@ -96,9 +96,7 @@ class Stakers:
             self.layer.set_fund("deployer", fund, *drawn)
         self.layer.finish_setup("deployer")
         self.donated = 0
-        self.requested: dict[tuple[str, int], int] = {}  # worth at the request, less what was claimed
-        self.price: tuple[int, int] = (1, OFFSET)
-        self.fixed: dict[tuple[str, int], int] = {}
+        self.exits = inv.ExitsWatched()
         self.chain.forget()
         self.compare_states()
 
@@ -118,9 +116,9 @@ class Stakers:
         boa.env.evm.patch.timestamp = self.clock.now
         self.chain.forget()
         self.steps += 1
+        before = self.state
         self.compare_states()
-        self.check_prices(slashed=False)
-        self.check_exits([])
+        self.check(before, [])
 
     def donate(self, sender: str, amount: int) -> None:
         """A plain transfer to the vault, which changes nothing there (M19)."""
@@ -162,13 +160,9 @@ class Stakers:
             self._compare_events(raw)
         before = self.state
         self.compare_states()
-        events = [*self.vault.log]
-        slashed = any(event.name == "Slashed" for event in events)
         if isinstance(expected, Refused):
             assert self.state == before, "a refused call changed something"
-        self.check_prices(slashed=slashed)
-        self.check_exits(events)
-        self.check_slash(before, events)
+        self.check(before, [*self.vault.log])
         return expected
 
     def _model(self, model: Any, args: tuple[Any, ...]) -> Any:
@@ -265,58 +259,13 @@ class Stakers:
 
     # ------------------------------------------------------------------ invariants
 
-    def check_prices(self, *, slashed: bool) -> None:
-        """I6: a share's price falls only in a slash. Shares are conserved; tokens cover everything."""
-        state = self.state
-        assets, shares = state["staked"] + 1, state["total_shares"] + OFFSET
-        if not slashed:
-            assert assets * self.price[1] >= self.price[0] * shares, f"I6: the price fell {self.price} {assets, shares}"
-        self.price = assets, shares
-        assert sum(state["shares"].values()) == state["total_shares"], "shares aren't conserved"
-        pending = state["exit_pool"][0]
-        owed = sum(worth for waiting, _, worth in state["requests"].values() if not waiting)
-        surplus = state["tokens"] - self.donated - state["staked"] - state["stream"]["unvested"] - pending - owed
-        # Flooring leaves less than a unit of each matured day to each of its requests and claims.
-        assert 0 <= surplus <= self.steps, f"tokens: {surplus}"
-
-    def check_exits(self, events: list[Event]) -> None:
-        """I6: no exit is worth more than at its request, and what is claimable changes by claims alone."""
-        key = "", 0
-        for event in events:
-            fields = event.fields
-            if event.name == "RedeemRequest":
-                key = fields["controller"], fields["requestId"]
-            if event.name == "ExitPriced":
-                self.requested[key] = self.requested.get(key, 0) + fields["assets"]
-            if event.name == "RequestCancelled":
-                del self.requested[fields["controller"], fields["request_id"]]
-        claims = [event.fields for event in events if event.name == "Withdraw"]
-        fixed = {key: worth for key, (_, claimable, worth) in self.state["requests"].items() if claimable}
-        for claim in claims:
-            mine = [key for key in self.fixed if key[0] == claim["owner"]]
-            after = sum(fixed.get(key, 0) for key in mine)
-            assert sum(self.fixed[key] for key in mine) - after == claim["assets"], "I6: a claim changed what is left"
-            for key in mine:
-                self.requested[key] -= self.fixed[key] - fixed.get(key, 0)
-        claimed = {claim["owner"] for claim in claims}
-        for key, worth in self.fixed.items():
-            assert key[0] in claimed or fixed[key] == worth, f"I6: claimable changed {key}"
-        self.fixed = fixed
-        for key, (_, _, worth) in self.state["requests"].items():
-            assert worth <= self.requested[key], f"I6: {key} is worth more than at its request"
-
-    def check_slash(self, before: dict[str, Any], events: list[Event]) -> None:
-        """I7, M21: unvested revenue goes first; stake and pending lose at one rate, pending rounded up."""
-        for event in events:
-            if event.name != "Slashed":
-                continue
-            fields = event.fields
-            assert fields["from_unvested"] == min(fields["paid"], before["stream"]["unvested"])
-            rest = fields["paid"] - fields["from_unvested"]
-            pending = self.state["exit_pool"][0] + fields["from_pending"]
-            at_risk = self.state["staked"] + rest - fields["from_pending"] + pending
-            assert fields["from_pending"] == -(-rest * pending // at_risk) if rest else not fields["from_pending"]
-            assert rest == 0 or at_risk - rest >= U, "M21: less than a unit is left"
+    def check(self, before: dict[str, Any], events: list[Event]) -> None:
+        """Every invariant of stakers, on what the contracts say."""
+        inv.i6_price_holds(before, self.state, events)
+        self.exits.follow(self.state, events)
+        inv.m21_slash(before, self.state, events, U)
+        inv.shares_conserved(self.state)
+        inv.tokens_cover(self.state, self.donated, self.steps)
 
 
 def _event(event: Any) -> Event:
