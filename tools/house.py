@@ -5,6 +5,7 @@ Prints each breach as ``path:line: what``, and the code size of every contract; 
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -34,6 +35,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.<-])/(?:work|root|home/\w+|Users/\w+)/")
 #: The assertion whose code is shared: its second argument is a reason. It alone has none of its own.
 SHARED_CHECK, SHARED_CHECK_FILE = "_require", "checks.vy"
 HEADER = ("@title ", "@license AGPL-3.0-only", "@author Kana", "@notice ")
+#: A fixture's decorator, and its scope.
+FIXTURE = re.compile(r"pytest\.fixture(?:\((?:.*\bscope='(\w+)')?.*\))?$")
 CAMEL = re.compile(r"^[A-Z][A-Za-z0-9]*$")
 SNAKE = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -126,6 +129,26 @@ def check_stems(paths: list[Path]) -> Iterator[str]:
             yield _at(same[-1], 1, f"the stem {stem} is taken by {same[0].relative_to(ROOT)}")
 
 
+def _runs_on_chain(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / "tests" / kind) for kind in ("unit", "scenario", "attacks"))
+
+
+def check_fixtures(paths: list[Path]) -> Iterator[str]:
+    """Ape isolates fixtures by name, so in tests on a chain no two of one name may differ in scope."""
+    scopes: dict[str, tuple[str, Path]] = {}
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for decorator in getattr(node, "decorator_list", []):
+                found = FIXTURE.match(ast.unparse(decorator))
+                if found is None:
+                    continue
+                scope = found[1] or "function"
+                other, where = scopes.setdefault(node.name, (scope, path))
+                if scope != other:
+                    what = f"fixture {node.name} of scope {scope}, in {where.relative_to(ROOT)} of {other}"
+                    yield _at(path, node.lineno, what)
+
+
 def check_sizes() -> Iterator[str]:
     """Code on chain and creation code within the limits of the EVM; prints both for every contract."""
     outputs = compile_all()
@@ -155,6 +178,7 @@ def breaches() -> Iterator[str]:
             if path.suffix == ".vy":
                 yield from check_reasons(path)
     yield from check_stems(sources)
+    yield from check_fixtures([path for path in all_files if path.suffix == ".py" and _runs_on_chain(path)])
     yield from check_sizes()
 
 

@@ -124,7 +124,7 @@ RETURNS_FALSE, REVERTS, FEE = 1, 2, 4
 
 
 @pytest.fixture
-def quirky(deploy_fund: Callable[..., Kit], fund_kit: Kit) -> Kit:
+def quirky_fund(deploy_fund: Callable[..., Kit], fund_kit: Kit) -> Kit:
     """A fund of a token that can be told to misbehave; contributor and venue hold 1,000 tokens each, all allowed."""
     actors = fund_kit.actors
     token = fund_kit.backend.deploy("QuirkyToken", 6, sender=actors.deployer)
@@ -140,18 +140,18 @@ def quirky(deploy_fund: Callable[..., Kit], fund_kit: Kit) -> Kit:
     ("quirk", "reason"),
     [(RETURNS_FALSE, "fund: transfer failed"), (REVERTS, "quirky: transfers revert"), (FEE, "fund: received less")],
 )
-def test_t32_credited_but_not_received__refused(quirky: Kit, quirk: int, reason: str) -> None:
-    fund, actors, token = quirky.fund, quirky.actors, quirky.token  # type: ignore[attr-defined]
+def test_t32_credited_but_not_received__refused(quirky_fund: Kit, quirk: int, reason: str) -> None:
+    fund, actors, token = quirky_fund.fund, quirky_fund.actors, quirky_fund.token  # type: ignore[attr-defined]
     fund.contribute(500 * U, sender=actors.contributor)
     token.set_quirks(quirk, sender=actors.deployer)
     with reverts_with(reason):
         fund.contribute(100 * U, sender=actors.contributor)
     with reverts_with(reason):
-        fund.settle_liquidation(0, 1_000 * U, sender=quirky.venue)
+        fund.settle_liquidation(0, 1_000 * U, sender=quirky_fund.venue)
     with reverts_with(reason):
-        fund.settle_liquidations([(0, 1_000 * U)], sender=quirky.venue)
+        fund.settle_liquidations([(0, 1_000 * U)], sender=quirky_fund.venue)
     with reverts_with(reason):
-        fund.settle_fees(0, 100 * U, sender=quirky.venue)
+        fund.settle_fees(0, 100 * U, sender=quirky_fund.venue)
     assert fund.reserve() == fund.total_contributions() == token.balanceOf(fund) == 500 * U
 
 

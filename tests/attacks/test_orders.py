@@ -22,7 +22,7 @@ NEVER_NONCE = 2**255
 
 
 @pytest.fixture
-def venue(kana: Kit) -> Kit:
+def exchange(kana: Kit) -> Kit:
     """Both sides with free balance and no position."""
     for actor in (kana.actors.trader, kana.actors.counterparty):
         kana.deposit(actor, 10_000 * U)
@@ -30,112 +30,114 @@ def venue(kana: Kit) -> Kit:
 
 
 @pytest.fixture
-def sell(venue: Kit) -> SignedOrder:
+def sell(exchange: Kit) -> SignedOrder:
     """The maker: sells 10 coins at 100 U."""
-    return venue.sign_order(venue.actors.counterparty, False, SIZE, PRICE, MARGIN)
+    return exchange.sign_order(exchange.actors.counterparty, False, SIZE, PRICE, MARGIN)
 
 
 @pytest.fixture
-def buy(venue: Kit) -> SignedOrder:
+def buy(exchange: Kit) -> SignedOrder:
     """The taker: buys 10 coins up to 100 U."""
-    return venue.sign_order(venue.actors.trader, True, SIZE, PRICE, MARGIN)
+    return exchange.sign_order(exchange.actors.trader, True, SIZE, PRICE, MARGIN)
 
 
-def refused(venue: Kit, reason: str, maker: SignedOrder, taker: SignedOrder, size: int = SIZE) -> None:
+def refused(exchange: Kit, reason: str, maker: SignedOrder, taker: SignedOrder, size: int = SIZE) -> None:
     """The match is refused with the reason, and nothing has changed."""
-    accounts = (venue.actors.trader, venue.actors.counterparty)
+    accounts = (exchange.actors.trader, exchange.actors.counterparty)
 
     def state() -> list[Any]:
-        hashes = [venue.gateway.hash_order(signed.order.as_tuple()) for signed in (maker, taker)]
+        hashes = [exchange.gateway.hash_order(signed.order.as_tuple()) for signed in (maker, taker)]
         return [
-            tuple(venue.house.books(0)),
-            [(venue.house.free(account), tuple(venue.house.position(0, account))) for account in accounts],
-            [venue.gateway.filled(value) for value in hashes],
+            tuple(exchange.house.books(0)),
+            [(exchange.house.free(account), tuple(exchange.house.position(0, account))) for account in accounts],
+            [exchange.gateway.filled(value) for value in hashes],
         ]
 
     before = state()
     with reverts_with(reason):
-        venue.fill(maker, taker, size)
+        exchange.fill(maker, taker, size)
     assert state() == before
 
 
-def signed(venue: Kit, order: Order, signer: Any) -> SignedOrder:
-    return SignedOrder(order, venue.sign(order, signer))
+def signed(exchange: Kit, order: Order, signer: Any) -> SignedOrder:
+    return SignedOrder(order, exchange.sign(order, signer))
 
 
 # ------------------------------------------------------------------------ T26
 
 
-def test_t26_replay__filled_orders_again__overfilled(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    venue.fill(sell, buy)
-    refused(venue, "gateway: overfilled", sell, buy)
-    refused(venue, "gateway: overfilled", sell, buy, 1)
+def test_t26_replay__filled_orders_again__overfilled(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    exchange.fill(sell, buy)
+    refused(exchange, "gateway: overfilled", sell, buy)
+    refused(exchange, "gateway: overfilled", sell, buy, 1)
 
 
-def test_t26_overfill__more_than_is_left_of_either__refused(venue: Kit, sell: SignedOrder) -> None:
-    small = venue.sign_order(venue.actors.trader, True, COIN, PRICE, 15 * U)
-    refused(venue, "gateway: overfilled", sell, small, COIN + 1)
-    venue.fill(sell, small)
-    rest = venue.sign_order(venue.actors.trader, True, 20 * COIN, PRICE, 300 * U)
-    refused(venue, "gateway: overfilled", sell, rest, 9 * COIN + 1)
-    venue.fill(sell, rest, 9 * COIN)
+def test_t26_overfill__more_than_is_left_of_either__refused(exchange: Kit, sell: SignedOrder) -> None:
+    small = exchange.sign_order(exchange.actors.trader, True, COIN, PRICE, 15 * U)
+    refused(exchange, "gateway: overfilled", sell, small, COIN + 1)
+    exchange.fill(sell, small)
+    rest = exchange.sign_order(exchange.actors.trader, True, 20 * COIN, PRICE, 300 * U)
+    refused(exchange, "gateway: overfilled", sell, rest, 9 * COIN + 1)
+    exchange.fill(sell, rest, 9 * COIN)
     # The margin of the resting order has moved in to the unit, in two pieces.
-    assert venue.house.position(0, venue.actors.counterparty).balance == MARGIN + 1_000 * U - U // 5
+    assert exchange.house.position(0, exchange.actors.counterparty).balance == MARGIN + 1_000 * U - U // 5
 
 
-def test_t26_other_chain__signature_is_bad(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    gateway = address_of(venue.gateway)
-    forged = orders.sign_order(buy.order, venue.actors.trader, venue.backend.chain_id() + 1, gateway)
-    refused(venue, "gateway: bad signature", sell, SignedOrder(buy.order, forged))
+def test_t26_other_chain__signature_is_bad(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    gateway = address_of(exchange.gateway)
+    forged = orders.sign_order(buy.order, exchange.actors.trader, exchange.backend.chain_id() + 1, gateway)
+    refused(exchange, "gateway: bad signature", sell, SignedOrder(buy.order, forged))
 
 
-def test_t26_other_deployment__signature_is_bad(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    forged = orders.sign_order(buy.order, venue.actors.trader, venue.backend.chain_id(), address_of(venue.house))
-    refused(venue, "gateway: bad signature", sell, SignedOrder(buy.order, forged))
-
-
-def test_t26_expired__last_second_is_good_and_the_next_refused(venue: Kit, sell: SignedOrder) -> None:
-    actors = venue.actors
-    past = venue.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, expiry=venue.now() - 1)
-    refused(venue, "gateway: order expired", sell, past)
-    refused(venue, "gateway: order expired", past, sell)
-    last = venue.now() + 100
-    on_time = venue.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, expiry=last)
-    chain.pending_timestamp = last
-    venue.fill(sell, on_time)
-    assert venue.now() == last
-
-
-def test_t26_cancelled_nonce__all_its_orders_refused(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    venue.gateway.cancel(buy.order.nonce, sender=venue.actors.trader)
-    refused(venue, "gateway: nonce cancelled", sell, buy)
-    refused(venue, "gateway: nonce cancelled", buy, sell)
-    other = signed(venue, replace(buy.order, size=2 * SIZE), venue.actors.trader)
-    refused(venue, "gateway: nonce cancelled", sell, other)
-
-
-def test_t26_cancelled_below__lower_refused_and_the_bound_itself_good(venue: Kit, sell: SignedOrder) -> None:
-    trader = venue.actors.trader
-    old, new = (
-        venue.sign_order(trader, True, SIZE, PRICE, MARGIN, nonce=nonce) for nonce in (NEVER_NONCE, NEVER_NONCE + 1)
+def test_t26_other_deployment__signature_is_bad(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    forged = orders.sign_order(
+        buy.order, exchange.actors.trader, exchange.backend.chain_id(), address_of(exchange.house)
     )
-    venue.gateway.cancel_below(NEVER_NONCE + 1, sender=trader)
-    refused(venue, "gateway: nonce cancelled", sell, old)
-    venue.fill(sell, new)
-    assert venue.house.position(0, trader).size == SIZE
+    refused(exchange, "gateway: bad signature", sell, SignedOrder(buy.order, forged))
 
 
-def test_t26_somebody_elses_nonce__cannot_be_cancelled(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    venue.gateway.cancel(buy.order.nonce, sender=venue.actors.outsider)
-    venue.gateway.cancel_below(2**256 - 1, sender=venue.actors.outsider)
-    venue.fill(sell, buy)
-    assert venue.house.position(0, venue.actors.trader).size == SIZE
+def test_t26_expired__last_second_is_good_and_the_next_refused(exchange: Kit, sell: SignedOrder) -> None:
+    actors = exchange.actors
+    past = exchange.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, expiry=exchange.now() - 1)
+    refused(exchange, "gateway: order expired", sell, past)
+    refused(exchange, "gateway: order expired", past, sell)
+    last = exchange.now() + 100
+    on_time = exchange.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, expiry=last)
+    chain.pending_timestamp = last
+    exchange.fill(sell, on_time)
+    assert exchange.now() == last
 
 
-def test_t26_wrong_signer__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    forged = signed(venue, buy.order, venue.actors.outsider)
-    refused(venue, "gateway: bad signature", sell, forged)
-    refused(venue, "gateway: bad signature", forged, sell)
+def test_t26_cancelled_nonce__all_its_orders_refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    exchange.gateway.cancel(buy.order.nonce, sender=exchange.actors.trader)
+    refused(exchange, "gateway: nonce cancelled", sell, buy)
+    refused(exchange, "gateway: nonce cancelled", buy, sell)
+    other = signed(exchange, replace(buy.order, size=2 * SIZE), exchange.actors.trader)
+    refused(exchange, "gateway: nonce cancelled", sell, other)
+
+
+def test_t26_cancelled_below__lower_refused_and_the_bound_itself_good(exchange: Kit, sell: SignedOrder) -> None:
+    trader = exchange.actors.trader
+    old, new = (
+        exchange.sign_order(trader, True, SIZE, PRICE, MARGIN, nonce=nonce) for nonce in (NEVER_NONCE, NEVER_NONCE + 1)
+    )
+    exchange.gateway.cancel_below(NEVER_NONCE + 1, sender=trader)
+    refused(exchange, "gateway: nonce cancelled", sell, old)
+    exchange.fill(sell, new)
+    assert exchange.house.position(0, trader).size == SIZE
+
+
+def test_t26_somebody_elses_nonce__cannot_be_cancelled(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    exchange.gateway.cancel(buy.order.nonce, sender=exchange.actors.outsider)
+    exchange.gateway.cancel_below(2**256 - 1, sender=exchange.actors.outsider)
+    exchange.fill(sell, buy)
+    assert exchange.house.position(0, exchange.actors.trader).size == SIZE
+
+
+def test_t26_wrong_signer__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    forged = signed(exchange, buy.order, exchange.actors.outsider)
+    refused(exchange, "gateway: bad signature", sell, forged)
+    refused(exchange, "gateway: bad signature", forged, sell)
 
 
 @pytest.mark.parametrize(
@@ -153,46 +155,46 @@ def test_t26_wrong_signer__refused(venue: Kit, sell: SignedOrder, buy: SignedOrd
     ids=lambda change: next(iter(change)),
 )
 def test_t26_any_field_changed__signature_is_bad(
-    venue: Kit, sell: SignedOrder, buy: SignedOrder, change: dict[str, Any]
+    exchange: Kit, sell: SignedOrder, buy: SignedOrder, change: dict[str, Any]
 ) -> None:
     forged = SignedOrder(replace(buy.order, **change), buy.signature)
     resting = sell
     if "market_id" in change:
-        resting = signed(venue, replace(sell.order, market_id=1), venue.actors.counterparty)
+        resting = signed(exchange, replace(sell.order, market_id=1), exchange.actors.counterparty)
     if "is_buy" in change:
-        resting = signed(venue, replace(sell.order, is_buy=True), venue.actors.counterparty)
-    refused(venue, "gateway: bad signature", resting, forged)
+        resting = signed(exchange, replace(sell.order, is_buy=True), exchange.actors.counterparty)
+    refused(exchange, "gateway: bad signature", resting, forged)
 
 
-def test_t26_malleable_s__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+def test_t26_malleable_s__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
     v, r, s = orders.split_signature(buy.signature)
     twin = r + (CURVE_ORDER - int.from_bytes(s, "big")).to_bytes(32, "big") + bytes([27 + 28 - v])
-    refused(venue, "ecdsa: invalid signature `s` value", sell, SignedOrder(buy.order, twin))
+    refused(exchange, "ecdsa: invalid signature `s` value", sell, SignedOrder(buy.order, twin))
 
 
 @pytest.mark.parametrize("signature", [b"\x00" * 65, b"\x00" * 64 + b"\x1b", b"\xff" * 32 + b"\x01" * 32 + b"\x1b"])
-def test_t26_recovers_to_nobody__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder, signature: bytes) -> None:
+def test_t26_recovers_to_nobody__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder, signature: bytes) -> None:
     nobody = replace(buy.order, trader="0x" + "00" * 20)
     for order in (buy.order, nobody):
         with reverts_with("ecdsa: invalid signature"):
-            venue.fill(sell, SignedOrder(order, signature))
+            exchange.fill(sell, SignedOrder(order, signature))
 
 
 @pytest.mark.parametrize("length", [0, 63])
-def test_t26_short_signature__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder, length: int) -> None:
-    refused(venue, "gateway: bad signature", sell, SignedOrder(buy.order, buy.signature[:length]))
+def test_t26_short_signature__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder, length: int) -> None:
+    refused(exchange, "gateway: bad signature", sell, SignedOrder(buy.order, buy.signature[:length]))
 
 
 def test_t26_compact_form_of_a_signature__same_order_and_no_second_fill(
-    venue: Kit, sell: SignedOrder, buy: SignedOrder
+    exchange: Kit, sell: SignedOrder, buy: SignedOrder
 ) -> None:
     v, r, s = orders.split_signature(buy.signature)
     compact = SignedOrder(buy.order, r + (int.from_bytes(s, "big") | (v - 27) << 255).to_bytes(32, "big"))
-    venue.fill(sell, buy, 4 * COIN)
-    refused(venue, "gateway: overfilled", sell, compact)
-    venue.fill(sell, compact, 6 * COIN)
-    refused(venue, "gateway: overfilled", sell, compact, 1)
-    assert venue.house.position(0, venue.actors.trader).size == SIZE
+    exchange.fill(sell, buy, 4 * COIN)
+    refused(exchange, "gateway: overfilled", sell, compact)
+    exchange.fill(sell, compact, 6 * COIN)
+    refused(exchange, "gateway: overfilled", sell, compact, 1)
+    assert exchange.house.position(0, exchange.actors.trader).size == SIZE
 
 
 # The modes of Wallet1271: honest, wrong word, revert, all gas, 4 bytes, nothing, re-entry, always.
@@ -200,114 +202,114 @@ HONEST, GARBAGE, REVERTS, BURNS_GAS, SHORT, NOTHING = range(6)
 
 
 @pytest.fixture
-def wallet(venue: Kit) -> Any:
+def smart_wallet(exchange: Kit) -> Any:
     """A contract trader whose owner is the trader, with free balance."""
-    actors = venue.actors
-    contract = venue.backend.deploy("Wallet1271", address_of(actors.trader), sender=actors.deployer)
-    venue.provide(actors.trader, venue.house, 1_000 * U)
-    venue.house.deposit(1_000 * U, address_of(contract), sender=actors.trader)
+    actors = exchange.actors
+    contract = exchange.backend.deploy("Wallet1271", address_of(actors.trader), sender=actors.deployer)
+    exchange.provide(actors.trader, exchange.house, 1_000 * U)
+    exchange.house.deposit(1_000 * U, address_of(contract), sender=actors.trader)
     return contract
 
 
 @pytest.mark.parametrize("mode", [GARBAGE, REVERTS, BURNS_GAS, SHORT, NOTHING])
-def test_t26_erc1271_that_misbehaves__refused(venue: Kit, sell: SignedOrder, wallet: Any, mode: int) -> None:
-    order = venue.sign_order(wallet, True, SIZE, PRICE, MARGIN, signer=venue.actors.trader)
-    wallet.set_mode(mode, sender=venue.actors.trader)
-    refused(venue, "gateway: bad signature", sell, order)
-    wallet.set_mode(HONEST, sender=venue.actors.trader)
-    forged = SignedOrder(order.order, venue.sign(order.order, venue.actors.outsider))
-    refused(venue, "gateway: bad signature", sell, forged)
-    venue.fill(sell, order)
-    assert venue.house.position(0, wallet).size == SIZE
+def test_t26_erc1271_that_misbehaves__refused(exchange: Kit, sell: SignedOrder, smart_wallet: Any, mode: int) -> None:
+    order = exchange.sign_order(smart_wallet, True, SIZE, PRICE, MARGIN, signer=exchange.actors.trader)
+    smart_wallet.set_mode(mode, sender=exchange.actors.trader)
+    refused(exchange, "gateway: bad signature", sell, order)
+    smart_wallet.set_mode(HONEST, sender=exchange.actors.trader)
+    forged = SignedOrder(order.order, exchange.sign(order.order, exchange.actors.outsider))
+    refused(exchange, "gateway: bad signature", sell, forged)
+    exchange.fill(sell, order)
+    assert exchange.house.position(0, smart_wallet).size == SIZE
 
 
 # ------------------------------------------------------------------------ T27
 
 
-def test_t27_self_match__refused(venue: Kit, buy: SignedOrder) -> None:
-    own = venue.sign_order(venue.actors.trader, False, SIZE, PRICE, MARGIN)
-    refused(venue, "gateway: self match", own, buy)
+def test_t27_self_match__refused(exchange: Kit, buy: SignedOrder) -> None:
+    own = exchange.sign_order(exchange.actors.trader, False, SIZE, PRICE, MARGIN)
+    refused(exchange, "gateway: self match", own, buy)
 
 
-def test_t27_orders_that_do_not_meet__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    actors = venue.actors
-    also_buy = venue.sign_order(actors.counterparty, True, SIZE, PRICE, MARGIN)
-    refused(venue, "gateway: same side", also_buy, buy)
-    elsewhere = venue.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, market_id=1)
-    refused(venue, "gateway: other market", sell, elsewhere)
-    cheap = venue.sign_order(actors.trader, True, SIZE, PRICE - 1, MARGIN)
-    refused(venue, "gateway: limit not met", sell, cheap)
-    dear = venue.sign_order(actors.counterparty, False, SIZE, PRICE + 1, MARGIN)
-    refused(venue, "gateway: limit not met", buy, dear)
+def test_t27_orders_that_do_not_meet__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    actors = exchange.actors
+    also_buy = exchange.sign_order(actors.counterparty, True, SIZE, PRICE, MARGIN)
+    refused(exchange, "gateway: same side", also_buy, buy)
+    elsewhere = exchange.sign_order(actors.trader, True, SIZE, PRICE, MARGIN, market_id=1)
+    refused(exchange, "gateway: other market", sell, elsewhere)
+    cheap = exchange.sign_order(actors.trader, True, SIZE, PRICE - 1, MARGIN)
+    refused(exchange, "gateway: limit not met", sell, cheap)
+    dear = exchange.sign_order(actors.counterparty, False, SIZE, PRICE + 1, MARGIN)
+    refused(exchange, "gateway: limit not met", buy, dear)
 
 
-def test_t27_own_gateway__cannot_trade_at_the_house(venue: Kit) -> None:
-    actors = venue.actors
+def test_t27_own_gateway__cannot_trade_at_the_house(exchange: Kit) -> None:
+    actors = exchange.actors
     fill = (0, actors.counterparty, actors.trader, SIZE, PRICE, MARGIN, MARGIN, False, False)
     with reverts_with("house: not gateway"):
-        venue.house.trade(fill, sender=actors.outsider)
+        exchange.house.trade(fill, sender=actors.outsider)
 
 
 # ------------------------------------------------------------------------ T28
 
 
-def test_t28_size_zero__refused(venue: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
-    refused(venue, "gateway: zero size", sell, buy, 0)
-    empty = venue.sign_order(venue.actors.trader, True, 0, PRICE, MARGIN)
-    refused(venue, "gateway: overfilled", sell, empty, 1)
+def test_t28_size_zero__refused(exchange: Kit, sell: SignedOrder, buy: SignedOrder) -> None:
+    refused(exchange, "gateway: zero size", sell, buy, 0)
+    empty = exchange.sign_order(exchange.actors.trader, True, 0, PRICE, MARGIN)
+    refused(exchange, "gateway: overfilled", sell, empty, 1)
 
 
 @pytest.mark.parametrize("size", [2**112, 2**255, 2**256 - 1])
-def test_t28_size_beyond_its_bound__refused(venue: Kit, size: int) -> None:
-    actors = venue.actors
-    big_sell = venue.sign_order(actors.counterparty, False, size, PRICE, MARGIN)
-    big_buy = venue.sign_order(actors.trader, True, size, PRICE, MARGIN)
-    refused(venue, "gateway: value too large", big_sell, big_buy, size)
+def test_t28_size_beyond_its_bound__refused(exchange: Kit, size: int) -> None:
+    actors = exchange.actors
+    big_sell = exchange.sign_order(actors.counterparty, False, size, PRICE, MARGIN)
+    big_buy = exchange.sign_order(actors.trader, True, size, PRICE, MARGIN)
+    refused(exchange, "gateway: value too large", big_sell, big_buy, size)
 
 
-def test_t28_largest_size__refused_by_the_caps_and_not_by_overflow(venue: Kit) -> None:
-    actors = venue.actors
-    big_sell = venue.sign_order(actors.counterparty, False, MAX_AMOUNT, PRICE, MARGIN)
-    big_buy = venue.sign_order(actors.trader, True, MAX_AMOUNT, PRICE, MARGIN)
-    refused(venue, "house: pot exhausted", big_sell, big_buy, MAX_AMOUNT)
+def test_t28_largest_size__refused_by_the_caps_and_not_by_overflow(exchange: Kit) -> None:
+    actors = exchange.actors
+    big_sell = exchange.sign_order(actors.counterparty, False, MAX_AMOUNT, PRICE, MARGIN)
+    big_buy = exchange.sign_order(actors.trader, True, MAX_AMOUNT, PRICE, MARGIN)
+    refused(exchange, "house: pot exhausted", big_sell, big_buy, MAX_AMOUNT)
 
 
 @pytest.mark.parametrize("price", [10**30 + 1, 2**256 - 1])
-def test_t28_absurd_price__refused(venue: Kit, sell: SignedOrder, price: int) -> None:
-    dear = venue.sign_order(venue.actors.trader, True, SIZE, price, MARGIN)
-    refused(venue, "gateway: value too large", sell, dear)
+def test_t28_absurd_price__refused(exchange: Kit, sell: SignedOrder, price: int) -> None:
+    dear = exchange.sign_order(exchange.actors.trader, True, SIZE, price, MARGIN)
+    refused(exchange, "gateway: value too large", sell, dear)
 
 
-def test_t28_price_zero_or_far_off__refused(venue: Kit, buy: SignedOrder) -> None:
-    actors = venue.actors
-    free_lunch = venue.sign_order(actors.counterparty, False, SIZE, 0, MARGIN)
-    refused(venue, "gateway: zero limit price", free_lunch, buy)
+def test_t28_price_zero_or_far_off__refused(exchange: Kit, buy: SignedOrder) -> None:
+    actors = exchange.actors
+    free_lunch = exchange.sign_order(actors.counterparty, False, SIZE, 0, MARGIN)
+    refused(exchange, "gateway: zero limit price", free_lunch, buy)
     for price in (1, 97 * COIN - 1):
-        low = venue.sign_order(actors.counterparty, False, SIZE, price, MARGIN)
-        refused(venue, "house: outside fill band", low, buy)
+        low = exchange.sign_order(actors.counterparty, False, SIZE, price, MARGIN)
+        refused(exchange, "house: outside fill band", low, buy)
     for price in (103 * COIN + 1, 10**30):
         high, willing = (
-            venue.sign_order(actor, is_buy, SIZE, price, MARGIN)
+            exchange.sign_order(actor, is_buy, SIZE, price, MARGIN)
             for actor, is_buy in ((actors.counterparty, False), (actors.trader, True))
         )
-        refused(venue, "house: outside fill band", high, willing)
+        refused(exchange, "house: outside fill band", high, willing)
 
 
 @pytest.mark.parametrize("margin", [2**112, 2**256 - 1])
-def test_t28_absurd_margin__refused(venue: Kit, sell: SignedOrder, margin: int) -> None:
-    rich = venue.sign_order(venue.actors.trader, True, SIZE, PRICE, margin)
-    refused(venue, "gateway: value too large", sell, rich)
+def test_t28_absurd_margin__refused(exchange: Kit, sell: SignedOrder, margin: int) -> None:
+    rich = exchange.sign_order(exchange.actors.trader, True, SIZE, PRICE, margin)
+    refused(exchange, "gateway: value too large", sell, rich)
 
 
 # ------------------------------------------------------------------------ T29
 
 
-def test_t29_trader_twice_in_a_batch__does_what_the_single_calls_do(venue: Kit) -> None:
-    actors, house = venue.actors, venue.house
-    venue.contribute(actors.contributor, 1_000 * U)
-    venue.deposit(actors.liquidator, 5_000 * U)
-    venue.open_position(actors.trader, actors.counterparty, SIZE, margin=150 * U)
-    venue.set_price(89 * COIN)
+def test_t29_trader_twice_in_a_batch__does_what_the_single_calls_do(exchange: Kit) -> None:
+    actors, house = exchange.actors, exchange.house
+    exchange.contribute(actors.contributor, 1_000 * U)
+    exchange.deposit(actors.liquidator, 5_000 * U)
+    exchange.open_position(actors.trader, actors.counterparty, SIZE, margin=150 * U)
+    exchange.set_price(89 * COIN)
     entries = [(actors.trader, 4 * COIN), (actors.trader, 6 * COIN), (actors.trader, COIN)]
     start = chain.snapshot()
     house.liquidate_batch(0, entries, 1_000 * U, sender=actors.liquidator)
@@ -315,7 +317,7 @@ def test_t29_trader_twice_in_a_batch__does_what_the_single_calls_do(venue: Kit) 
 
     def state() -> list[Any]:
         kept = [(house.free(account), tuple(house.position(0, account))) for account in accounts]
-        return [kept, tuple(house.books(0)), venue.fund.reserve(), tuple(venue.fund.market(house, 0))]
+        return [kept, tuple(house.books(0)), exchange.fund.reserve(), tuple(exchange.fund.market(house, 0))]
 
     batch = state()
     chain.restore(start)

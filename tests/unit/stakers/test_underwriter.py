@@ -182,7 +182,7 @@ def test_noticed_call__in_time__is_made_once(pool: Pool) -> None:
         layer.set_fund(pool.fund, *terms, sender=governance)
     call = call_of(pool, *terms)
     layer.announce(call, sender=governance)
-    pool.backend.travel(17 * DAY - 2)
+    pool.backend.travel(17 * DAY - 3)
     with reverts_with("layer: notice not mature"):
         layer.set_fund(pool.fund, *terms, sender=governance)
     pool.backend.travel(2)

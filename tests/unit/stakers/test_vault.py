@@ -368,43 +368,43 @@ def test_underwriters_functions__anybody_else__is_refused(
 
 
 @pytest.fixture
-def quirky(backend: Any, actors: Actors) -> Pool:
+def quirky_pool(backend: Any, actors: Actors) -> Pool:
     """A backstop of a token that may misbehave."""
     return Pool(backend, actors, backend.deploy("QuirkyToken", 6, sender=actors.deployer))
 
 
-def test_deposit__token_delivers_less_or_says_no__is_refused(quirky: Pool, staker: Any) -> None:
-    token = quirky.asset
-    quirky.provide(staker, 40 * U)
+def test_deposit__token_delivers_less_or_says_no__is_refused(quirky_pool: Pool, staker: Any) -> None:
+    token = quirky_pool.asset
+    quirky_pool.provide(staker, 40 * U)
     for quirk, reason in (
         (token.RETURNS_FALSE(), "backstop: transfer failed"),
         (token.TAKES_FEE(), "backstop: received less"),
     ):
         token.set_quirks(quirk, sender=staker)
         with reverts_with(reason):
-            quirky.vault.deposit(40 * U, staker, sender=staker)
-    assert quirky.vault.totalAssets() == 0
+            quirky_pool.vault.deposit(40 * U, staker, sender=staker)
+    assert quirky_pool.vault.totalAssets() == 0
 
 
-def test_revenue__token_delivers_less_or_says_no__is_refused(quirky: Pool, staker: Any) -> None:
-    token = quirky.asset
-    quirky.stake(staker, 2_000 * U)
-    quirky.provide(quirky.fund_sender, 40 * U, quirky.layer)
+def test_revenue__token_delivers_less_or_says_no__is_refused(quirky_pool: Pool, staker: Any) -> None:
+    token = quirky_pool.asset
+    quirky_pool.stake(staker, 2_000 * U)
+    quirky_pool.provide(quirky_pool.fund_sender, 40 * U, quirky_pool.layer)
     for quirk, reason in (
         (token.RETURNS_FALSE(), "layer: transfer failed"),
         (token.TAKES_FEE(), "layer: received less"),
     ):
         token.set_quirks(quirk, sender=staker)
         with reverts_with(reason):
-            quirky.layer.add_revenue(40 * U, sender=quirky.fund_sender)
-    assert quirky.vault.stream().unvested == 0
+            quirky_pool.layer.add_revenue(40 * U, sender=quirky_pool.fund_sender)
+    assert quirky_pool.vault.stream().unvested == 0
 
 
-def test_claim__token_says_no__is_refused_and_stays_claimable(quirky: Pool, staker: Any) -> None:
-    quirky.stake(staker, 40 * U)
-    day = quirky.request(staker, SHARE)
-    quirky.travel_to(day)
-    quirky.asset.set_quirks(quirky.asset.RETURNS_FALSE(), sender=staker)
+def test_claim__token_says_no__is_refused_and_stays_claimable(quirky_pool: Pool, staker: Any) -> None:
+    quirky_pool.stake(staker, 40 * U)
+    day = quirky_pool.request(staker, SHARE)
+    quirky_pool.travel_to(day)
+    quirky_pool.asset.set_quirks(quirky_pool.asset.RETURNS_FALSE(), sender=staker)
     with reverts_with("backstop: transfer failed"):
-        quirky.vault.redeem(SHARE, staker, staker, sender=staker)
-    assert quirky.vault.maxRedeem(staker) == SHARE
+        quirky_pool.vault.redeem(SHARE, staker, staker, sender=staker)
+    assert quirky_pool.vault.maxRedeem(staker) == SHARE
