@@ -53,7 +53,7 @@ class Mirror:
         }
 
 
-def _layer_of(layer: Layer, fund: FundModel, token: TokenLedger, clock: Clock) -> LayerMirror:
+def layer_of(layer: Layer, fund: FundModel, token: TokenLedger, clock: Clock) -> LayerMirror:
     """A layer with the terms of its configuration, open for money."""
     config = layer.config
     backstop = BackstopModel(
@@ -84,7 +84,7 @@ def mirror_of(system: System) -> Mirror:
         liquidator_bps=config.liquidator_bps,
         fund_bps=config.fund_bps,
     )
-    layers = tuple(_layer_of(layer, fund, token, clock) for layer in system.layers)
+    layers = tuple(layer_of(layer, fund, token, clock) for layer in system.layers)
     if layers:
         drawn = {layer.name: layer.underwriter for layer in layers}
         fund.set_layers("deployer", drawn.get("stakers"), drawn.get("reinsurance"), config.staker_bps)
