@@ -129,7 +129,7 @@ class LayerActs(Acts):
             coverage = int(fund.coverage(self.kit.house.address, ETH_MARKET))
             stage.equal("ETH is covered by the reserve, 2,000 and 1,000 U", coverage, int(fund.reserve()) + 3_000 * U)
             self.worths()
-            self.mark("stake")
+            self.mark("fees stream")
 
     def streaming(self) -> None:
         """Fees pay a premium, stream to the stakers and fill the reserve; who comes late gets nothing of before."""
@@ -230,7 +230,7 @@ class LayerActs(Acts):
             stage.equal("his request is worth what his shares were", self.requested, before)
             stage.equal("it goes by its day", list(vault.request_ids(me)), [self.request_day], quiet=True)
             self._refuse_claim("claiming at once", shares)
-            self.mark("request")
+            self.mark("staker 2 asks to leave")
 
     def _refuse_claim(self, says: str, shares: int) -> None:
         me = str(person("staker 2"))
@@ -272,7 +272,7 @@ class LayerActs(Acts):
             call = (ETH_MARKET, long_w, 50 * COIN, 10_000 * U)
             receipt = self._resolve(long_w, "ETH long W", 10_000 * U, "liquidate", self.liquidator, *call)
             self.after_slash = self.worths()
-            self.mark("slash")
+            self.mark("ETH crashes")
             stage.equal(
                 "the liquidator's reward is 0 again", stage.free(self.liquidator), free - 10_000 * U, quiet=True
             )
@@ -344,7 +344,7 @@ class LayerActs(Acts):
             ],
         ):
             stage.act("fund", "pause_payouts", kit.actors.guardian, 2 * DAY)
-            self.mark("pause")
+            self.mark("exits held")
             resume_at, passed = int(kit.fund.payouts_resume_at()), int(kit.fund.notice(payload)[0])
             held = [int(underwriter.held_until()) for underwriter in self.underwriters.values()]
             stage.equal("both layers' exits are held until a day after the pause", held, [resume_at + DAY] * 2)
@@ -383,7 +383,7 @@ class LayerActs(Acts):
             stage.equal("what is claimable is what the crash has left", due, self.after_slash["staker 2"])
             shares = int(vault.maxRedeem(me))
             stage.act("stakers", "redeem", leaver, shares, me, me)
-            self.mark("claim")
+            self.mark("staker 2 claims")
             received = int(kit.asset.balanceOf(me))
             stage.equal(f"he has {_exactly(received)} of {_exactly(self.requested)} U", received, due)
             stage.claim("no claim pays more than its request was worth", received <= self.requested, f"{received}")
