@@ -160,6 +160,7 @@ class LayerActs(Acts):
             on_its_way = -(-first["streamed"] * left // length)
             stage.equal("after half of the time half is the stakers', to the second", self.unvested(), on_its_way)
             arriving = self._stake_late()
+            self.worths()
             unvested, remaining = self.unvested(), int(vault.stream().remaining)
             second = self._collect(ALT_MARKET)
             mean = (unvested * remaining + second["streamed"] * length) // (unvested + second["streamed"])
@@ -186,7 +187,7 @@ class LayerActs(Acts):
                 abs(stakers[2] - late) <= 2,
                 f"his share is {late}",
             )
-            rows = [[name, tokens(STAKES[name][1], 6, 0), tokens(value)] for name, value in earned.items()]
+            rows = [[name, tokens(staked, 6, 0), tokens(earned[name])] for name, (_, staked) in STAKES.items()]
             stage.table(["", "staked, U", "earned, U"], rows)
 
     def _stake_late(self) -> int:
@@ -269,10 +270,10 @@ class LayerActs(Acts):
             equities = {name: stage.equity(account, ETH_MARKET) for name, account in others.items()}
             had, free = int(kit.fund.reserve()), stage.free(self.liquidator)
             self.before_slash = self.worths()
+            self.mark("ETH crashes")
             call = (ETH_MARKET, long_w, 50 * COIN, 10_000 * U)
             receipt = self._resolve(long_w, "ETH long W", 10_000 * U, "liquidate", self.liquidator, *call)
             self.after_slash = self.worths()
-            self.mark("ETH crashes")
             stage.equal(
                 "the liquidator's reward is 0 again", stage.free(self.liquidator), free - 10_000 * U, quiet=True
             )

@@ -124,23 +124,32 @@ def _draw_waterfall(loss: Loss, figure: Figure) -> None:
 
 
 def _draw_stakes(tale: Tale, figure: Figure) -> None:
-    """What each stake is worth as time passes, percent of what was staked."""
-    axes = figure.subplots()
+    """What each stake is worth as time passes, percent of what was staked: while it earns, then to the end."""
+    earning, whole = figure.subplots(1, 2)
     begin = min(worth.at for worth in tale.worths)
+    crash = next(at for at, what in tale.marks if "crash" in what)
     staked = {stake.name: stake.staked for stake in tale.stakes}
     for name, (colour, style, label) in _LINES.items():
-        points = [
-            ((worth.at - begin) / DAY, 100 * worth.value / staked[name]) for worth in tale.worths if worth.name == name
-        ]
-        axes.plot(*zip(*points, strict=True), color=colour, linestyle=style, label=label)
-    axes.set_ylim(50, 112)
+        own = [worth for worth in tale.worths if worth.name == name]
+        days = [(worth.at - begin) / DAY for worth in own]
+        percents = [100 * worth.value / staked[name] for worth in own]
+        before = sum(worth.at <= crash for worth in own)
+        whole.plot(days, percents, color=colour, linestyle=style)
+        earning.plot(days[:before], percents[:before], color=colour, linestyle=style, label=label)
+    end = (crash - begin) / DAY
+    earning.set_xlim(-0.8, end)
+    earning.set_ylim(98.9, 101.5)
+    whole.set_ylim(30, 105)
     for at, what in tale.marks:
         day = (at - begin) / DAY
+        axes, bottom = (earning, 98.95) if at < crash else (whole, 31)
         axes.axvline(day, color=COLOURS["muted"], linewidth=0.9, zorder=0)
-        axes.annotate(what, (day, 111), (4, 0), textcoords="offset points", fontsize=9, va="top", rotation=90)
-    axes.set_xlabel("days since the first stake")
-    axes.set_ylabel("% of the stake")
-    legend_above(axes)
+        place = {"textcoords": "offset points", "fontsize": 9, "va": "bottom", "ha": "right", "rotation": 90}
+        axes.annotate(what, (day, bottom), (-2, 0), **place)
+    earning.set_ylabel("% of the stake")
+    for axes in (earning, whole):
+        axes.set_xlabel("days since the first stake")
+    figure.legend(*earning.get_legend_handles_labels(), loc="outside upper left", ncols=len(_LINES), handlelength=1.8)
 
 
 #: The parts of all losses that the page begins with.
@@ -200,13 +209,10 @@ def build(stage: Stage, tale: Tale) -> Page:
         "each, the other traders of the market the rest. Nothing was left as bad debt.",
     )
     page.table(
-        ["layer", ">paid, U", ">of the loss"],
+        ["layer", ">paid, U"],
         [
-            *(
-                (name, tokens(part), f"{100 * part / sum(great.parts):.1f} %")
-                for name, part in zip(LAYERS, great.parts, strict=True)
-            ),
-            ("the loss", tokens(sum(great.parts)), "100.0 %"),
+            *((name, tokens(part)) for name, part in zip(LAYERS, great.parts, strict=True)),
+            ("the loss", tokens(sum(great.parts))),
         ],
         total=True,
     )
@@ -227,9 +233,9 @@ def build(stage: Stage, tale: Tale) -> Page:
         page.text(step.text)
         for columns, rows, caption in step.tables:
             page.table([columns[0], *(f">{column}" for column in columns[1:])], rows, caption)
-        page.table(
-            ["", ">before", ">after", ">change"], [(row.name, row.before, row.after, row.change) for row in step.rows]
-        )
+        if step.rows:
+            figures = [(row.name, row.before, row.after, row.change) for row in step.rows]
+            page.table(["", ">before", ">after", ">change"], figures)
         page.checks([(c.name + (f": {c.detail}" if c.detail else ""), c.good) for c in step.claims])
     return page
 
