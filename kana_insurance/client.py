@@ -175,7 +175,7 @@ class Client:
             "premium": self.percent(terms.premium_bps),
             "exits_held_until": moment(held_until) if held_until > now else "not held",
             "suspended_until": moment(suspended_until) if suspended else "not suspended",
-            "address": address,
+            "underwriter": address,
         }
 
     def _market(self, market_id: int, name: str) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_status__layers__what_they_have_and_would_pay(run: Run, staked: Kit) -> 
         "premium": "0",
         "exits_held_until": "not held",
         "suspended_until": "not suspended",
-        "address": staked.underwriter.address,
+        "underwriter": staked.underwriter.address,
     }
     staked.fund.cover_shortfall(0, 500 * U, sender=staked.impersonate(staked.house))
     staked.fund.pause_payouts(7 * DAY, sender=staked.actors.guardian)
