@@ -85,7 +85,7 @@ def _draw_split(outcome: Outcome, figure: Figure) -> None:
     start = 0
     for name, colour, value in parts:
         axes.barh(0, value / UNIT, left=start / UNIT, height=0.55, color=COLOURS[colour])
-        if value * 8 > totals.collateral:
+        if value * 12 > totals.collateral:
             middle = (start + value / 2) / UNIT
             axes.text(middle, 0, f"{name}\n{tokens(value, 6, 0)}", ha="center", va="center", color="white")
         start += value

@@ -41,7 +41,7 @@ def _draw_waterfall(outcome: Outcome, figure: Figure) -> None:
             text += f" · {percent(share_bps(value, whole))}"
             # Where the layer before ends, this one begins.
             axes.plot([left / UNIT] * 2, [line - 0.69, line - 0.31], color=COLOURS["muted"], linewidth=1)
-        inside = value * 4 > whole
+        inside = value * 5 > whole
         edge = left + value // 2 if inside else left + value + whole // 100
         # What comes last ends at the right edge: its text stands before it.
         before = not inside and (left + value) * 5 > whole * 4
@@ -93,7 +93,7 @@ def _draw_stakers(outcome: Outcome, figure: Figure) -> None:
         [s.staked / UNIT for s in samples],
         [s.leaving / UNIT for s in samples],
         [s.unvested / UNIT for s in samples],
-        labels=["staked", "asked to leave", "revenue not yet theirs"],
+        labels=["staked", "leaving", "streaming"],
         colors=[COLOURS["stakers"], COLOURS["muted"], COLOURS["liquidator"]],
         alpha=0.85,
         step="post",
@@ -102,7 +102,7 @@ def _draw_stakers(outcome: Outcome, figure: Figure) -> None:
     axis_in_tokens(left.yaxis)
     legend_above(left)
     right.plot(times, [s.share_price / UNIT for s in samples], color=COLOURS["stakers"])
-    right.set_title("what 1 U staked at the start is worth, U")
+    right.set_title("worth of 1 U staked at the start, U")
     for axes in (left, right):
         axes.set_ylim(bottom=0)
         date_axis(axes, ticks=(3, 6))
@@ -142,7 +142,7 @@ def add_layers(page: Page, outcome: Outcome) -> None:
     page.table(
         ["layer", ">staked, U", ">may be drawn, U", ">drawn, U", ">fees earned, U", ">left in the end, U", ">gain, U"],
         [
-            (one.name, *(tokens(v) for v in (one.staked, one.limit, one.paid, one.revenue, one.has, one.gain)))
+            (one.name, *(tokens(v, 6, 2) for v in (one.staked, one.limit, one.paid, one.revenue, one.has, one.gain)))
             for one in outcome.layers
         ],
         "Gain: what they have in the end less what they put in. Unvested revenue is drawn first; it is part of the "
@@ -166,8 +166,8 @@ def _add_stakers(page: Page, outcome: Outcome, layer: LayerOutcome) -> None:
     )
     page.chart(
         chart(lambda figure: _draw_stakers(outcome, figure), height=3.0),
-        "Left, the stakers' money by where it is. Right, the price of their shares: it rises as fees stream to them, "
-        "and falls when they are drawn on.",
+        "Left, the stakers' money: staked, about to leave, and streaming to them. Right, the price of "
+        "their shares: it rises as fees stream to them, and falls when they are drawn on.",
     )
     page.table(
         ["staker", ">staked, U", "asked to leave", ">worth then, U", ">claimed, U", ">has in the end, U", ">gain, U"],
