@@ -161,7 +161,7 @@ def _add_stakers(page: Page, outcome: Outcome, layer: LayerOutcome) -> None:
         "asked to leave as the price fell. A request takes two weeks to mature and bears every loss until then: of "
         f"what was drawn, {tokens(layer.from_unvested, 6, 0)} U were revenue that was still streaming, "
         f"{tokens(layer.from_pending, 6, 0)} U came from those who were leaving, "
-        f"{tokens(layer.from_stake, 6, 0)} U from those who stayed. Fifteen days after the last bar, "
+        f"{tokens(layer.from_stake, 6, 0)} U from those who had not asked. Fifteen days after the last bar, "
         "all requests have matured and are claimed."
     )
     page.chart(
