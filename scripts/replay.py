@@ -14,11 +14,14 @@ from kana_insurance.backends import ContractMissing
 from kana_insurance.backends.rpc import NodeError
 from kana_insurance.replay import page, terminal
 from kana_insurance.replay.chain import ChainError
-from kana_insurance.replay.engine import Settings
+from kana_insurance.replay.engine import UNIT, Settings
 from kana_insurance.replay.prices import PriceFileError, built_in, read_prices
 from kana_insurance.replay.run import run
 
 OUT = Path("out")
+#: What stands behind the reserve, whole tokens: the built-in path and the crash of 2020 draw on all of it.
+STAKERS, REINSURANCE = 50_000, 80_000
+MOST = Settings.contributions // UNIT
 
 
 @click.command()
@@ -30,6 +33,21 @@ OUT = Path("out")
 @click.option("--traders", default=200, show_default=True, type=click.IntRange(2, 5_000), help="Traders in the book.")
 @click.option("--seed", default=7, show_default=True, type=int, help="Decides who trades what and when.")
 @click.option(
+    "--stakers",
+    default=STAKERS,
+    show_default=True,
+    type=click.IntRange(0, MOST),
+    help=f"Whole tokens that stakers put behind the reserve, of the {MOST:,} that there are; what no layer has is "
+    "contributed to the reserve. 0: no such layer.",
+)
+@click.option(
+    "--reinsurance",
+    default=REINSURANCE,
+    show_default=True,
+    type=click.IntRange(0, MOST),
+    help="The same of the reinsurance behind the stakers.",
+)
+@click.option(
     "--network",
     default="ethereum:local:foundry",
     show_default=True,
@@ -38,8 +56,18 @@ OUT = Path("out")
 @click.option("--out", default=OUT, show_default=True, type=click.Path(path_type=Path), help="Folder of the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, in whole tokens.")
 @click.option("--raw", is_flag=True, help="With --json: in base units.")
-def cli(prices: Path | None, traders: int, seed: int, network: str, out: Path, as_json: bool, raw: bool) -> None:
-    """Replay a crash: traders of 2x to 20x, a keeper and a thief, on the real contracts beside the model.
+def cli(
+    prices: Path | None,
+    traders: int,
+    seed: int,
+    stakers: int,
+    reinsurance: int,
+    network: str,
+    out: Path,
+    as_json: bool,
+    raw: bool,
+) -> None:
+    """Replay a crash: traders of 2x to 20x, a keeper, a thief and stakers, on the real contracts beside the model.
 
     Writes replay.html and replay.json. Exit code 0: every check held; 1: one did not, or the chain did something else
     than the model; 2: an option or the price file is wrong.
@@ -47,6 +75,9 @@ def cli(prices: Path | None, traders: int, seed: int, network: str, out: Path, a
     console, errors = Console(), Console(stderr=True)
     if ":local" not in network:
         raise click.UsageError(f"a replay runs on a local chain alone, not on {network}")
+    if stakers + reinsurance > MOST:
+        raise click.UsageError(f"stakers and reinsurance take {stakers + reinsurance:,} of the {MOST:,} that there are")
+    settings = Settings.split(stakers * UNIT, reinsurance * UNIT, traders=traders, seed=seed)
     try:
         history = read_prices(prices) if prices else built_in()
     except PriceFileError as error:
@@ -54,7 +85,7 @@ def cli(prices: Path | None, traders: int, seed: int, network: str, out: Path, a
         sys.exit(2)
     try:
         with terminal.bar(errors) as progress:
-            outcome = run(history, Settings(traders=traders, seed=seed), progress)
+            outcome = run(history, settings, progress)
     except (AnvilError, ChainError, ContractMissing, NodeError) as error:
         errors.print(str(error), style="red", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -138,7 +138,7 @@ def check_fixtures(paths: list[Path]) -> Iterator[str]:
     scopes: dict[str, tuple[str, Path]] = {}
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for decorator in getattr(node, "decorator_list", []):
+            for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
                 found = FIXTURE.match(ast.unparse(decorator))
                 if found is None:
                     continue

@@ -7,24 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from kana_insurance.amounts import WAD_DECIMALS, format_amount
+from kana_insurance.amounts import WAD_DECIMALS
 from kana_insurance.replay.engine import UNIT, Sample
 from kana_insurance.replay.outcome import Outcome
+from kana_insurance.replay.page_layers import BEARERS, add_layers, add_waterfall
 from kana_insurance.replay.prices import FEED_DECIMALS
+from kana_insurance.replay.text import base_size, date_axis, moment, percent
 from kana_insurance.report import COLOURS, Page, axis_in_tokens, chart, legend_above, tokens
 
 
 def _times(samples: Sequence[Sample]) -> list[Any]:
     return [datetime.fromtimestamp(sample.time, UTC) for sample in samples]
-
-
-def _date_axis(axes: Any) -> None:
-    locator = AutoDateLocator(minticks=4, maxticks=9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
 
 
 def _units(values: Sequence[int]) -> list[float]:
@@ -60,7 +55,7 @@ def _draw_price(outcome: Outcome, figure: Figure) -> None:
         base = [a + b for a, b in zip(base, counts, strict=True)]
     bottom.set_ylabel("positions an hour")
     legend_above(bottom)
-    _date_axis(bottom)
+    date_axis(bottom)
 
 
 def _draw_reserve(outcome: Outcome, figure: Figure) -> None:
@@ -76,44 +71,25 @@ def _draw_reserve(outcome: Outcome, figure: Figure) -> None:
     axes.set_ylabel("U")
     axis_in_tokens(axes.yaxis)
     legend_above(axes)
-    _date_axis(axes)
+    date_axis(axes)
 
 
 def _draw_split(outcome: Outcome, figure: Figure) -> None:
     totals = outcome.replay.totals
     axes = figure.subplots()
-    rows = [
-        (
-            "left after\nliquidations",
-            (("traders", totals.to_trader), ("liquidators", totals.to_liquidator), ("fund", totals.to_fund)),
-        ),
-        (
-            "shortfalls of\nthe insolvent",
-            (("reserve", totals.covered), ("other traders", totals.socialised), ("bad debt", totals.bad_debt)),
-        ),
-    ]
-    colours = {
-        "traders": "trader",
-        "liquidators": "liquidator",
-        "fund": "fund",
-        "reserve": "reserve",
-        "other traders": "socialised",
-        "bad debt": "bad debt",
-    }
-    widest = max(sum(value for _, value in parts) for _, parts in rows) or 1
-    for line, (_, parts) in enumerate(rows):
-        start = 0
-        for name, value in parts:
-            axes.barh(line, value / UNIT, left=start / UNIT, height=0.55, color=COLOURS[colours[name]])
-            if value / widest > 0.12:
-                middle = (start + value / 2) / UNIT
-                axes.text(middle, line, f"{name}\n{tokens(value, 6, 0)}", ha="center", va="center", color="white")
-            elif value:
-                end = (start + value + widest / 80) / UNIT
-                axes.text(end, line, f"{name}\n{tokens(value, 6, 0)}", va="center")
-            start += value
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.invert_yaxis()
+    parts = (
+        ("traders", "trader", totals.to_trader),
+        ("liquidators", "liquidator", totals.to_liquidator),
+        ("fund", "fund", totals.to_fund),
+    )
+    start = 0
+    for name, colour, value in parts:
+        axes.barh(0, value / UNIT, left=start / UNIT, height=0.55, color=COLOURS[colour])
+        if value * 12 > totals.collateral:
+            middle = (start + value / 2) / UNIT
+            axes.text(middle, 0, f"{name}\n{tokens(value, 6, 0)}", ha="center", va="center", color="white")
+        start += value
+    axes.set_yticks([0], ["left after\nliquidations"])
     axes.set_xlabel("U")
     axes.grid(visible=False, axis="y")
     axis_in_tokens(axes.xaxis)
@@ -122,19 +98,25 @@ def _draw_split(outcome: Outcome, figure: Figure) -> None:
 def _draw_losses(outcome: Outcome, figure: Figure) -> None:
     samples = outcome.replay.samples
     axes = figure.subplots()
+    parts = {
+        "reserve": [s.covered - s.from_stakers - s.from_reinsurance for s in samples],
+        "stakers": [s.from_stakers for s in samples],
+        "reinsurance": [s.from_reinsurance for s in samples],
+        "other traders": [s.socialised for s in samples],
+    }
+    shown = [name for name, _ in outcome.borne_by if name in parts]
     axes.stackplot(
         _times(samples),
-        _units([s.covered for s in samples]),
-        _units([s.socialised for s in samples]),
-        labels=["paid by the reserve", "shared by the other traders"],
-        colors=[COLOURS["reserve"], COLOURS["socialised"]],
+        *(_units(parts[name]) for name in shown),
+        labels=shown,
+        colors=[BEARERS[name] for name in shown],
         alpha=0.85,
     )
     axes.plot(_times(samples), _units([s.thief for s in samples]), color=COLOURS["thief"], label="the thief's gain")
     axes.set_ylabel("U, since the start")
     axis_in_tokens(axes.yaxis)
     legend_above(axes)
-    _date_axis(axes)
+    date_axis(axes)
 
 
 def _draw_keeper(outcome: Outcome, figure: Figure) -> None:
@@ -149,27 +131,7 @@ def _draw_keeper(outcome: Outcome, figure: Figure) -> None:
     right.set_ylim(bottom=0)
     axis_in_tokens(right.yaxis)
     for axes in (left, right):
-        locator = AutoDateLocator(minticks=3, maxticks=6)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-
-
-def percent(bps: int) -> str:
-    """Basis points as percent: 1,554 is 15.54 %."""
-    return f"{format_amount(bps, 2, places=2)} %"
-
-
-def base_size(size: int) -> str:
-    """A base size with at most four decimals that count."""
-    text = format_amount(size, WAD_DECIMALS)
-    whole, point, digits = text.partition(".")
-    zeros = len(digits) - len(digits.lstrip("0")) if whole == "0" else 0
-    return f"{whole}{point}{digits[: zeros + 4]}".rstrip("0").rstrip(".") if point else text
-
-
-def moment(seconds: int) -> str:
-    """A time as day and minute, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %H:%M")
+        date_axis(axes, ticks=(3, 6))
 
 
 def build(outcome: Outcome) -> Page:
@@ -190,7 +152,8 @@ def build(outcome: Outcome) -> Page:
             (f"{totals.liquidations}", "positions liquidated"),
             (f"{totals.shortfalls}", "insolvent positions resolved"),
             (tokens(totals.to_fund, 6, 0), "U of slices into the fund"),
-            (tokens(totals.covered, 6, 0), "U of shortfalls paid by the reserve"),
+            (tokens(totals.from_reserve, 6, 0), "U of shortfalls paid by the reserve"),
+            *((tokens(layer.paid, 6, 0), f"U paid by the {layer.name}") for layer in outcome.layers),
             (tokens(totals.socialised, 6, 0), "U shared by the other traders"),
             (tokens(totals.bad_debt, 6, 0), "U of bad debt"),
             ("all held" if outcome.good else "FAILED", f"{len(outcome.checks)} checks, to the unit"),
@@ -205,13 +168,14 @@ def build(outcome: Outcome) -> Page:
     page.chart(
         chart(lambda figure: _draw_reserve(outcome, figure)),
         "The reserve against its threshold, and what this market may still cost the fund. Slices of liquidations and "
-        "fees lift the reserve, never above the threshold; shortfalls lower it, never by more than the limit.",
+        "fees lift the reserve, never above the threshold; shortfalls lower it, and layers included they "
+        "cost no more than the limit.",
     )
     page.heading("Where the money went")
     page.chart(
-        chart(lambda figure: _draw_split(outcome, figure), height=2.6),
-        "Above, the collateral that was left after liquidations: 30 % to the liquidator, 20 % to the fund while it has "
-        "room, the rest back to the trader. Below, what the insolvent lacked, and who bore it.",
+        chart(lambda figure: _draw_split(outcome, figure), height=1.6),
+        "The collateral that was left after liquidations: 30 % to the liquidator, 20 % to the fund while it has room, "
+        "the rest back to the trader.",
     )
     page.table(
         ["liquidated collateral", ">U", ">share"],
@@ -228,25 +192,12 @@ def build(outcome: Outcome) -> Page:
         "by it; what the threshold keeps out stays with the trader.",
         total=True,
     )
-    page.table(
-        ["shortfalls, by layer", ">U", ">share"],
-        [
-            (name, tokens(value), percent(value * 10_000 // totals.shortfall if totals.shortfall else 0))
-            for name, value in (
-                ("paid by the reserve", totals.covered),
-                ("shared by the other traders of the market", totals.socialised),
-                ("bad debt", totals.bad_debt),
-                ("all shortfalls", totals.shortfall),
-            )
-        ],
-        f"{totals.shortfalls} positions ended below zero. Nobody earned a reward on them; {totals.deleveraged} were "
-        "closed against the other side because no taker had the capital.",
-        total=True,
-    )
+    add_waterfall(page, outcome)
     page.chart(
         chart(lambda figure: _draw_losses(outcome, figure)),
         "Shortfalls since the start by who bore them, and what the thief has gained so far.",
     )
+    add_layers(page, outcome)
     _thief_part(page, outcome)
     page.heading("Keeper and market")
     page.text(
@@ -280,8 +231,8 @@ def _thief_part(page: Page, outcome: Outcome) -> None:
     page.text(
         "Two keys, one mind, and he knows the next bar. Before a move larger than his margin he opens both sides "
         "against himself at full leverage; the losing key goes bankrupt, the winning key takes it over first in the "
-        "block, and he withdraws all he can. The fund pays for his losing key no more than the limit that is left; "
-        "beyond it the other positions of that market bear the gap, and nobody else."
+        "block, and he withdraws all he can. The fund and its layers pay for his losing key no more than the limit "
+        "that is left; beyond it the other positions of that market bear the gap, and nobody else."
     )
     page.figures(
         [

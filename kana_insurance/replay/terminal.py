@@ -11,8 +11,8 @@ from rich.table import Table
 
 from kana_insurance.replay import run
 from kana_insurance.replay.outcome import Outcome, share_bps
-from kana_insurance.replay.page import base_size, moment, percent
 from kana_insurance.replay.prices import FEED_DECIMALS
+from kana_insurance.replay.text import base_size, moment, percent
 from kana_insurance.report import tokens
 
 
@@ -74,13 +74,13 @@ def show(outcome: Outcome, console: Console) -> None:
     )
 
     table = _table(f"{totals.shortfalls} shortfalls, by layer", "borne by", ">U", ">share")
-    layers = (("reserve", totals.covered), ("other traders", totals.socialised), ("bad debt", totals.bad_debt))
-    for name, value in layers:
+    for name, value in outcome.borne_by:
         table.add_row(name, tokens(value), percent(share_bps(value, totals.shortfall)))
     table.add_row("[bold]all[/]", f"[bold]{tokens(totals.shortfall)}[/]", "")
     console.print(table)
     console.print()
 
+    _show_layers(outcome, console)
     _show_thief(outcome, console)
 
     table = _table("At the end", "", ">U")
@@ -107,6 +107,33 @@ def show(outcome: Outcome, console: Console) -> None:
     )
 
 
+def _show_layers(outcome: Outcome, console: Console) -> None:
+    """What the layers earned and lost, and who left."""
+    if not outcome.layers:
+        return
+    columns = ("layer", ">staked, U", ">limit", ">drawn", ">fees earned", ">left", ">gain, U")
+    table = _table("The layers behind the reserve", *columns)
+    for one in outcome.layers:
+        amounts = (one.staked, one.limit, one.paid, one.revenue, one.has, one.gain)
+        table.add_row(one.name, *(tokens(value, 6, 2) for value in amounts))
+    console.print(table)
+    console.print()
+    left = [staker for staker in outcome.replay.crowd.stakers if staker.asked_at is not None]
+    if not left:
+        return
+    table = _table("Who asked to leave", "", ">staked, U", "asked", ">worth then", ">claimed", ">gain, U")
+    for staker in left:
+        assert staker.asked_at is not None
+        table.add_row(
+            staker.name,
+            tokens(staker.stake, 6, 2),
+            moment(outcome.replay.history.bars[staker.asked_at].time),
+            *(tokens(v, 6, 2) for v in (staker.asked_for, staker.claimed, outcome.has(staker) - staker.stake)),
+        )
+    console.print(table)
+    console.print()
+
+
 def _show_thief(outcome: Outcome, console: Console) -> None:
     """What the thief tried and what he got."""
     if not outcome.strikes:
@@ -126,7 +153,8 @@ def _show_thief(outcome: Outcome, console: Console) -> None:
     )
     console.print(table)
     console.print(
-        "limit left: what the market could still cost the fund when he struck, in the last line when he first came\n",
+        "limit left: what the market could still cost the fund when he struck, in the last line when he first came; "
+        "fund paid: with its layers\n",
         style="dim",
         highlight=False,
     )
