@@ -365,11 +365,14 @@ def suspend_layer(place: uint256, duration: uint256):
 @external
 def resume_layer(place: uint256):
     """
-    @notice End a suspension early; governance may too. While payouts are held, the layer's exits are from now on, also
-            where the suspension has ended by itself (M37).
+    @notice End a suspension early; governance may too, and anyone where it has ended by itself. While payouts are held,
+            the layer's exits are from now on (M37).
     """
-    self._check_guardian(roles._is_governance(msg.sender))
     until: uint256 = fund_layers._word(place) >> 160
+    self._check_guardian(
+        roles._is_governance(msg.sender)
+        or (until > 0 and block.timestamp >= until)
+    )
     layer: address = fund_layers._suspend(place, min(until, block.timestamp))
     log IInsuranceFund.LayerResumed(layer=layer, account=msg.sender)
     self._hold_while_held(ledger.pot)

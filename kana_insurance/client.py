@@ -515,14 +515,16 @@ class Client:
             }
         size = int(house.position(market_id, trader).size)
         names = list(counterparties) or pick_counterparties(self.candidates(market_id), size)
-        reserve = int(self.system.fund.reserve())
+        fund, block = self.system.fund, backend.block_number() + 1
         house.deleverage(market_id, trader, names, sender=account)
+        covers, layers = backend.events(fund, "ShortfallCovered", block), backend.events(fund, "LayerPaid", block)
         left = int(house.position(market_id, trader).size)
         return {
             "market": Figure(market_id),
             "trader": trader,
             "state": "closed" if left == 0 else "closed in part",
             "closed": self.size(size - left),
-            "paid_by_fund": self.tokens(reserve - int(self.system.fund.reserve())),
+            "paid_by_fund": self.tokens(sum(int(event["covered"]) for event in covers)),
+            "of_it_by_layers": self.tokens(sum(int(event["amount"]) for event in layers)),
             "counterparties": [self.position(market_id, name) for name in names],
         }

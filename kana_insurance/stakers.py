@@ -103,7 +103,7 @@ class Stakers:
         priced = [e for e in backend.events(self.backstop, "ExitPriced", block) if str(e["controller"]) == me][-1]
         return {
             "staker": me,
-            "request": Figure(day),
+            "request": str(day),
             "shares": self.shares(wanted),
             "assets": self.client.tokens(priced["assets"]),
             "free_from": self._free_from(day),
@@ -149,7 +149,7 @@ class Stakers:
         held = int(self.backstop.balanceOf(me))
         return {
             "staker": me,
-            "request": Figure(day),
+            "request": str(day),
             "day": day_text(day),
             "shares": self.shares(held - before),
             "held": self.shares(held),
@@ -205,7 +205,7 @@ class Stakers:
             rows.append(
                 {
                     "staker": person,
-                    "request": Figure(day),
+                    "request": str(day),
                     "state": "pending" if pending else "claimable",
                     "free_from": self._free_from(day) if pending else "now",
                     "shares": self.shares(pending or self.backstop.claimableRedeemRequest(day, person)),

@@ -170,8 +170,9 @@ def _want(fund: address, resume_at: uint256) -> uint256:
     @notice Note when a fund's payouts resume.
     @return Until when the funds together want exits held.
     """
-    self.wants[fund] = AFTER_PAUSE + max(
-        block.timestamp, min(resume_at, block.timestamp + MAX_PAUSE)
+    self.wants[fund] = max(
+        block.timestamp,
+        min(resume_at, block.timestamp + MAX_PAUSE) + AFTER_PAUSE,
     )
     want: uint256 = 0
     for one: address in self.funds:

@@ -74,6 +74,8 @@ def _announce(call: Bytes[MAX_CALL]) -> bytes32:
         self._reading(concerned[1]) << 128
     )
     passed, length = self._progress(id, concerned)
+    # Given at the very time of a join it would be void.
+    checks._require(length > 0, "fund: layer joined just now")
     log IInsuranceFund.NoticeGiven(id=id, call=call, notice_seconds=length)
     return id
 

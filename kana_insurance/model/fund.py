@@ -269,10 +269,11 @@ class FundModel(Stateful):
     def resume_layer(self, caller: Account, place: int) -> None:
         """End a suspension; while payouts are held, so are the layer's exits from now on (M37).
 
-        One that has ended by itself isn't refused: so a layer can be told to hold its exits after it.
+        Where it has ended by itself anyone may, since nobody else tells a layer that counts again of the pause.
         """
         layer = self._layer_at(place)
-        self.layers.suspend(place, min(self.layers.suspended_until[place], self.clock.now))
+        until = self.layers.suspended_until[place]
+        self.layers.suspend(place, min(until, self.clock.now))
         self.log("LayerResumed", layer=layer.address, account=caller)
         self._hold_while_held()
 
@@ -287,8 +288,9 @@ class FundModel(Stateful):
 
     @atomic
     def announce(self, caller: Account, call: Call) -> None:  # noqa: ARG002 - governance
-        """Give notice of a later call to this fund that lets more be drawn (M9)."""
+        """Give notice of a later call to this fund that lets more be drawn; not at the time of a join (M9)."""
         require(not self._is_given(call) or self._is_lapsed(call), "fund: notice running")
+        require(self.clock.now > self.layers.joined_at, "fund: layer joined just now")
         concerned = self._concerned(call)
         self.notices[call] = Notice(self.clock.now, self.notice_clock(), self.layers.readings(concerned))
         self.log("NoticeGiven", call=call, notice_seconds=self.layers.notice_length(concerned, self.clock.now))

@@ -87,7 +87,7 @@ class UnderwriterModel(Stateful):
         if not self.terms.get(caller, Terms()).registered:
             return
         now = self.clock.now
-        self.wants[caller] = max(now, min(resume_at, now + MAX_PAUSE)) + AFTER_PAUSE
+        self.wants[caller] = max(now, min(resume_at, now + MAX_PAUSE) + AFTER_PAUSE)
         want = max(self.wants.get(fund, 0) for fund in self.funds)
         if now >= self.held_until:
             began = max(now, self.held_until + MIN_REST) if self.held_until > 0 else now

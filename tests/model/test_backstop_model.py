@@ -411,6 +411,26 @@ def test_hold__ended_early__goes_on_for_a_day() -> None:
     assert it.layer.held_until == it.clock.now + DAY
 
 
+def test_hold__of_a_past_time__ends_a_day_after_that() -> None:
+    it = world()
+    end = it.clock.now + 2 * DAY
+    it.layer.hold("fund", end)
+    it.clock.advance(3 * DAY - 1)
+    it.layer.hold("fund", end)
+    assert it.layer.held_until == end + DAY
+    it.clock.advance(1)
+    for past in (end, 0):
+        it.layer.hold("fund", past)
+        assert it.layer.held_until == end + DAY
+    # What is held is never given back: a hold ends now at the earliest.
+    it.clock.advance(6 * DAY)
+    it.layer.hold("fund", it.clock.now + 2 * DAY)
+    it.clock.advance(HOUR)
+    clock = it.layer.exit_clock()
+    it.layer.hold("fund", 0)
+    assert (it.layer.held_until, it.layer.exit_clock()) == (it.clock.now, clock)
+
+
 def test_hold__any_14_days__hold_at_most_8() -> None:
     it = world()
     held = [False] * (60 * 24)

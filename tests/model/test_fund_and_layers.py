@@ -372,6 +372,10 @@ def test_notice__new_layer__waits_for_its_cooldown_and_voids_the_others(twins: T
     twins.do("governance", "set_layers", None, 1, 5_000)
     assert twins.layers[1][2].held_until == twins.clock.now + 5 * DAY
     assert twins.do("governance", "set_threshold", 2) == "fund: no notice"
+    # A notice of this very time would be one of those.
+    assert twins.do("governance", "announce", "set_threshold", 2) == "fund: layer joined just now"
+    twins.pass_time(1)
+    assert twins.do("governance", "announce", "set_threshold", 2) is None
 
 
 # ------------------------------------------------------------------ pauses (M37)
@@ -386,6 +390,29 @@ def test_pause__layers__are_held_unless_suspended(twins: Twins) -> None:
     twins.pass_time(DAY)
     twins.do("governance", "resume_payouts")
     assert {layer.held_until for *_, layer in twins.layers} == {START + 3 * DAY}
+
+
+def test_resume_layer__suspension_over_during_a_pause__anyone_has_it_held(twins: Twins) -> None:
+    twins.do("guardian", "suspend_layer", 1, 2 * DAY)
+    twins.do("guardian", "pause_payouts", 5 * DAY)
+    twins.pass_time(2 * DAY - 1)
+    with boa.reverts("fund: not guardian"):
+        twins.fund.resume_layer(1, sender=twins.at["outsider"])
+    twins.pass_time(1)
+    assert twins.layers[1][0].held_until() == 0
+    twins.do("outsider", "resume_layer", 1)
+    assert [underwriter.held_until() for underwriter, *_ in twins.layers] == [START + 6 * DAY] * 2
+
+
+def test_resume_layer__suspension_over_after_a_pause__its_exits_wait_no_longer_than_others(twins: Twins) -> None:
+    twins.do("guardian", "suspend_layer", 1, 2 * DAY)
+    twins.do("guardian", "pause_payouts", 5 * DAY)
+    twins.pass_time(6 * DAY - 1)
+    twins.do("outsider", "resume_layer", 1)
+    assert [underwriter.held_until() for underwriter, *_ in twins.layers] == [START + 6 * DAY] * 2
+    twins.pass_time(1)
+    twins.do("outsider", "resume_layer", 1)
+    assert [underwriter.held_until() for underwriter, *_ in twins.layers] == [START + 6 * DAY] * 2
 
 
 @pytest.mark.parametrize(
@@ -427,6 +454,7 @@ def bad(twins: Twins) -> Any:
     fund.announce(call, sender=governance)
     boa.env.evm.patch.timestamp += 33 * DAY
     fund.set_layers(layer.address, second, 5_000, sender=governance)
+    boa.env.evm.patch.timestamp += 1
     twins.token.faucet_to(layer.address, 1_000 * U)
     return layer
 

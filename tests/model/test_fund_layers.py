@@ -301,6 +301,8 @@ def test_notice__given_before_a_layer_joined__is_void() -> None:
     for call in (fund.set_threshold, lambda *_: fund.cancel_notice("governance", ("set_threshold", 1))):
         with refused("fund: no notice"):
             call("governance", 1)
+    with refused("fund: layer joined just now"):
+        fund.announce("governance", ("set_threshold", 1))
     fund.clock.advance(1)
     fund.announce("governance", ("set_threshold", 1))
 
@@ -335,13 +337,12 @@ def test_resume_layer__suspension_over_in_the_day_after_a_pause__holds_the_rest(
     end = fund.payouts_resume_at
     fund.clock.advance(6 * DAY - 1)
     until = fund.layers.suspended_until
-    fund.resume_layer("guardian", 1)
-    assert reinsurance.held_until >= end + DAY
+    fund.resume_layer("outsider", 1)
+    assert reinsurance.held_until == staked.held_until == end + DAY
     assert fund.layers.suspended_until == until
     fund.clock.advance(1)
-    held = staked.held_until
-    fund.resume_layer("guardian", 0)
-    assert staked.held_until == held
+    fund.resume_layer("outsider", 1)
+    assert reinsurance.held_until == staked.held_until == end + DAY
 
 
 def test_set_layers__during_a_pause__the_new_layer_is_held() -> None:

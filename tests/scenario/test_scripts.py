@@ -217,6 +217,16 @@ def test_deleverage__insolvent__flagged_then_closed_against_the_other_side(run: 
     assert [entry["size"] for entry in done["counterparties"]] == ["0"]
 
 
+def test_deleverage__little_reserve_and_stakers__both_paid(run: Run, opened: Kit) -> None:
+    opened.stake(opened.actors.liquidator, 1_000 * U)
+    opened.contribute(opened.actors.liquidator, 10 * U)
+    opened.set_price(80 * COIN)
+    run("deleverage", "TEST::6", "--account", "TEST::9", "--json")
+    done = figures(run("deleverage", "TEST::6", "--account", "TEST::9", "--skip-grace", "--json"))
+    # Equity as above, at 80.
+    assert (done["paid_by_fund"], done["of_it_by_layers"]) == ("88.888888", "78.888888")
+
+
 @pytest.mark.usefixtures("opened")
 def test_deleverage__solvent__refused(run: Run) -> None:
     refused(run("deleverage", "TEST::6", "--account", "TEST::9"), "house: not insolvent")

@@ -145,11 +145,12 @@ class Machine:
     def add_revenue(self, fund: int, amount: int) -> None:
         self.it.draw("add_revenue", self.it.funds[fund], amount)
 
-    @move(4, fund=between(0, 2), days=one_of(0, 0, 1, 3, 7, 30))
+    @move(4, fund=between(0, 2), days=one_of(0, 0, 1, 3, 7, 30, -1))
     def hold(self, fund: int, days: int) -> None:
-        """A pause begins, or ends."""
+        """A pause begins, ends, or has ended some time ago, of which half a day is still held."""
         names = [*self.it.funds, self.it.stakers[0]]
-        self.it.draw("hold", names[fund], self.it.clock.now + days * DAY)
+        at = self.it.clock.now + (days * DAY if days >= 0 else -DAY // 2)
+        self.it.draw("hold", names[fund], at)
 
     # ------------------------------------------------------------------ governance
 

@@ -283,8 +283,21 @@ def test_hold__absurd_end__is_8_days_and_the_clock_stands_still(pool: Pool) -> N
     assert pool.layer.exit_clock() == pool.backend.timestamp() - 8 * DAY
 
 
+def test_hold__of_a_past_time__ends_a_day_after_that(pool: Pool) -> None:
+    assert logs(pool.layer.hold(0, sender=pool.fund_sender), pool.layer) == []
+    past = pool.backend.timestamp() - DAY + 100
+    pool.layer.hold(past, sender=pool.fund_sender)
+    assert pool.layer.held_until() == past + DAY
+    # A hold that is on ends now, and not before: what was held stays held.
+    clock = pool.layer.exit_clock()
+    receipt = pool.layer.hold(0, sender=pool.fund_sender)
+    ((_, fields),) = logs(receipt, pool.layer)
+    assert fields["until"] == pool.layer.held_until() == pool.backend.timestamp()
+    assert pool.layer.exit_clock() == clock
+
+
 def test_hold__too_soon_after_the_last__begins_6_days_after_it(pool: Pool) -> None:
-    pool.layer.hold(0, sender=pool.fund_sender)
+    pool.layer.hold(pool.backend.timestamp() + 1, sender=pool.fund_sender)
     first = pool.layer.held_until()
     pool.backend.travel(first + DAY - pool.backend.timestamp())
     pool.layer.hold(2**255, sender=pool.fund_sender)
