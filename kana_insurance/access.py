@@ -80,7 +80,9 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "pause_payouts": _rule("guardian", "fund: not guardian", "stop payouts for at most 7 days (M37)"),
         "resume_payouts": _rule("guardian governance", "fund: not guardian", "end a pause early (M37)"),
         "suspend_layer": _rule("guardian", "fund: not guardian", "let a layer count as empty for a while (M10)"),
-        "resume_layer": _rule("guardian governance", "fund: not guardian", "end a suspension early (M10); anyone once it has ended"),
+        "resume_layer": _rule(
+            "guardian governance", "fund: not guardian", "end a suspension (M10); anyone once it is over"
+        ),
         "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
         "announce": _rule(**_FUND_GOVERNANCE, purpose="give notice of a call that lets more be drawn (M9)"),
         "cancel_notice": _rule(**_FUND_GOVERNANCE, purpose="withdraw a notice (M9)"),

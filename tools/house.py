@@ -137,11 +137,9 @@ def check_fixtures(paths: list[Path]) -> Iterator[str]:
     """Ape isolates fixtures by name, so in tests on a chain no two of one name may differ in scope."""
     scopes: dict[str, tuple[str, Path]] = {}
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
-                found = FIXTURE.match(ast.unparse(decorator))
-                if found is None:
-                    continue
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in (node for node in nodes if isinstance(node, ast.FunctionDef)):
+            for found in filter(None, (FIXTURE.match(ast.unparse(decorator)) for decorator in node.decorator_list)):
                 scope = found[1] or "function"
                 other, where = scopes.setdefault(node.name, (scope, path))
                 if scope != other:
