@@ -7,10 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?=
 PYTEST_ARGS ?=
-CHAIN_TESTS := $(wildcard tests/unit tests/scenario tests/attacks)
-FAST_TESTS := $(wildcard tests/model tests/stateful)
-tests_in = $(wildcard $(addsuffix /test_*.py,$(1)))
-TYPED := $(wildcard kana_insurance scripts) tools tests conftest.py
+TYPED := kana_insurance scripts tools tests conftest.py
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
@@ -28,14 +25,13 @@ demo: $(READY) ## Show the fund and its stakers living through a crash on a loca
 	@python tools/build.py
 	@python -m kana_insurance.demo
 
-test: $(READY) ## Run the tests: contracts on Anvil, then model and state machines (PYTEST_ARGS=...)
-	$(if $(call tests_in,$(CHAIN_TESTS)),ape test -p no:boa_test $(CHAIN_TESTS) $(PYTEST_ARGS),@echo "no tests on Anvil yet")
-	$(if $(call tests_in,$(FAST_TESTS)),pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS),@echo "no tests of model and state machines yet")
+test: $(READY) ## Run the tests: contracts on Anvil, model and state machines beside them (PYTEST_ARGS=...)
+	@tools/test.sh $(PYTEST_ARGS)
 
 test-deep: export KANA_DEEP := 1
 test-deep: $(READY) ## Run long state machines, statement coverage and the mutants
-	ape test -p no:boa_test $(CHAIN_TESTS) --contract-coverage --contract-coverage-min 98 $(PYTEST_ARGS)
-	pytest -p no:ape_test $(FAST_TESTS) $(PYTEST_ARGS)
+	ape test -p no:boa_test tests/unit tests/scenario tests/attacks --contract-coverage --contract-coverage-min 98 $(PYTEST_ARGS)
+	pytest -p no:ape_test tests/model tests/stateful $(PYTEST_ARGS)
 	python tools/mutants.py
 
 gas: $(READY) ## Measure every operation on a fresh chain; writes docs/gas.md and docs/gas.json
