@@ -95,6 +95,10 @@ class ApeBackend:
         """Deploy a contract of the project by name."""
         return sender.deploy(self.container(contract), *args)
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
+        return str(sender.declare(self.container(contract)).contract_address)
+
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return self.container(contract).at(to_checksum_address(address), fetch_from_explorer=False)

@@ -30,6 +30,11 @@ class BoaBackend:
         with boa.env.prank(address_of(sender)):
             return deployer(contract).deploy(*args)
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
+        with boa.env.prank(address_of(sender)):
+            return str(deployer(contract).deploy_as_blueprint().address)
+
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return deployer(contract).at(address)
