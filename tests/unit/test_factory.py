@@ -11,7 +11,7 @@ from eth_utils import keccak
 from kana_insurance.backends import ZERO, address_of, blueprint_of
 from kana_insurance.backends.artifacts import artifact
 from kana_insurance.deployment import ROLES, fund_terms
-from kana_insurance.testing import COIN, DAY, Kit, U, logs, reverts_with
+from kana_insurance.testing import DAY, Kit, logs, reverts_with
 
 TERMS = ("asset", "treasurer", "guardian", "deployer", "treasury", "threshold", "liquidator_bps", "fund_bps")
 Create = Callable[..., Any]
@@ -246,7 +246,7 @@ def test_create_fund__asset_without_code_or_of_other_decimals__refused(kana: Kit
             factory.create_fund(terms_of(kana, asset=token.address), False, salt(0), sender=kana.governance)
 
 
-def test_funds__pages__in_order_of_creation(kana: Kit, factory: Any, create: Create) -> None:
+def test_funds__pages__in_order_of_creation(factory: Any, create: Create) -> None:
     made = [create(number).address for number in range(3)]
     count = factory.fund_count()
     everyone = [entry.fund for entry in factory.funds(0, 64)]
