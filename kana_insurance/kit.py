@@ -82,12 +82,18 @@ class Kit:
         self.asset, self.timelock, self.fund = system.asset, system.timelock, system.fund
         self.registry, self.gateway, self.house, self.lens = system.registry, system.gateway, system.house, system.lens
         self.feeds, self.aggregators = system.feeds, system.aggregators
+        #: What made the funds, and the funds of isolated markets by market id (M17, M18).
+        self.factory, self.isolated = system.factory, system.isolated
         #: The staked layer: the stakers' vault, and what stands between it and the fund; None without one.
         self.backstop, self.underwriter = system.backstop, system.underwriter
         #: Of a fund deployed by :func:`deploy_standalone`: the sender that acts as its venue.
         self.venue: Any = None
         self._nonces = itertools.count(1)
         self._salts = itertools.count(1)
+
+    def of(self, number: int) -> Kit:
+        """The kit of the deployment's fund of another asset (M16), by its number among ``config.others``."""
+        return Kit(self.system.others[number], self.actors)
 
     # ------------------------------------------------------------------- money
 

@@ -1,8 +1,11 @@
-"""The reference model of a deployed system, as its deployment left it: what is moved beside the chain."""
+"""The reference model of a deployed system, as its deployment left it: what is moved beside the chain.
+
+Of a deployment with several assets each is mirrored by itself; the factory's books are in none of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kana_insurance.backends import address_of
 from kana_insurance.deployment import MarketConfig, System
@@ -21,6 +24,8 @@ class Mirror:
     fund: FundModel
     registry: RegistryModel
     venue: VenueModel
+    #: The funds of isolated markets, by market id (M17).
+    isolated: dict[int, FundModel] = field(default_factory=dict)
 
 
 def mirror_of(system: System) -> Mirror:
@@ -28,26 +33,31 @@ def mirror_of(system: System) -> Mirror:
     config = system.config
     clock = Clock(system.backend.timestamp())
     token = TokenLedger(int(system.asset.decimals()))
-    fund = FundModel(
-        address_of(system.fund),
-        token,
-        clock,
-        treasury=config.treasury,
-        threshold=config.threshold,
-        liquidator_bps=config.liquidator_bps,
-        fund_bps=config.fund_bps,
-    )
+    terms = {"treasury": config.treasury, "liquidator_bps": config.liquidator_bps, "fund_bps": config.fund_bps}
+    fund = FundModel(address_of(system.fund), token, clock, threshold=config.threshold, **terms)
+    isolated = {
+        number: FundModel(
+            address_of(contract),
+            token,
+            clock,
+            threshold=config.markets[number].threshold or config.threshold,
+            **terms,
+        )
+        for number, contract in system.isolated.items()
+    }
     registry = RegistryModel(clock, fee_recipient=config.fee_recipient)
     venue = VenueModel(address_of(system.house), token, clock, registry, gateway=address_of(system.gateway))
     registry.connect_house("deployer", venue)
     for number, market in enumerate(config.markets):
         feed = address_of(system.feeds[number])
-        registry.know(fund=fund, feed=(feed, FeedModel(clock, market.price, market.max_age)))
-        fund.register_market("deployer", venue.address, number, True)
-        fund.set_max_insurance("deployer", venue.address, number, market.max_insurance)
+        insurer = isolated.get(number, fund)
+        registry.know(fund=insurer, feed=(feed, FeedModel(clock, market.price, market.max_age)))
+        insurer.register_market("deployer", venue.address, number, True)
+        insurer.set_max_insurance("deployer", venue.address, number, market.max_insurance)
         least = 10 * 10**token.decimals if market.min_notional is None else market.min_notional
         shared = {name: getattr(market, name) for name in _SHARED}
-        registry.list_market("deployer", Params(feed, fund.address, min_notional=least, **shared))
+        registry.list_market("deployer", Params(feed, insurer.address, min_notional=least, **shared))
     registry.finish_setup("deployer")
-    fund.finish_setup("deployer")
-    return Mirror(clock, token, fund, registry, venue)
+    for one in (fund, *isolated.values()):
+        one.finish_setup("deployer")
+    return Mirror(clock, token, fund, registry, venue, isolated)

@@ -39,23 +39,24 @@ def own_chain() -> Iterator[None]:
 
 
 def deploy(crowd: Sequence[str] = ()) -> tuple[Kit, Any]:
-    """The system, by the code of ``ape run deploy``; and the second market's own fund, put in by governance (M17).
+    """The system, by the code of ``ape run deploy``; the second market has a fund of its own (M17), returned too.
 
     ``crowd`` are more traders than the machine's, who can't sign.
     """
     boa.env.evm.patch.timestamp = START
     markets = [
-        MarketConfig(name=f"COIN {number} / USD", max_insurance=limit, **params)
+        MarketConfig(
+            name=f"COIN {number} / USD",
+            max_insurance=ISOLATED_LIMIT if number == 1 else limit,
+            isolated=number == 1,
+            threshold=ISOLATED["threshold"] if number == 1 else None,
+            **params,
+        )
         for number, (limit, params) in enumerate(zip(LIMITS, MARKETS, strict=True))
     ]
     kit = boa_system(markets=markets, **SHARED)
-    config, me, house = kit.system.config, kit.actors.deployer, kit.house.address
-    roles = (kit.timelock.address, config.treasurer, config.guardian, me, config.treasury)
-    isolated = kit.backend.deploy("InsuranceFund", kit.asset.address, *roles, *ISOLATED.values(), sender=me)
-    isolated.register_market(house, 1, True, sender=me)
-    isolated.set_max_insurance(house, 1, ISOLATED_LIMIT, sender=me)
-    isolated.finish_setup(sender=me)
-    kit.registry.replace_fund(1, isolated.address, sender=kit.timelock.address)
+    isolated = kit.system.isolated[1]
+    isolated.set_split(ISOLATED["liquidator_bps"], ISOLATED["fund_bps"], sender=kit.timelock.address)
     for person in [*people(kit), *crowd]:
         kit.mint(person, RICHES)
         for spender in (kit.fund, isolated, kit.house):
