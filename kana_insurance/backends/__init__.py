@@ -55,6 +55,13 @@ class Backend(Protocol):
     def encode(self, function: Any, *args: Any) -> bytes:
         """Call data of a contract's function."""
 
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything.
+
+        Raises:
+            Reverted: if it would be refused; with the contract's reason.
+        """
+
     def impersonate(self, address: str) -> Any:
         """A sender that acts as any address, contracts too; local chains alone."""
 

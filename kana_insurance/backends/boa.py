@@ -43,6 +43,13 @@ class BoaBackend:
         """Call data of a contract's function."""
         return bytes(function.prepare_calldata(*args))
 
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything."""
+        with boa.env.anchor():
+            computation = boa.env.execute_code(to_address=target, sender=sender, data=data)
+        if computation.is_error:
+            raise Reverted(decode_reason(bytes(computation.output)))
+
     def impersonate(self, address: str) -> Any:
         """A sender that acts as any address, contracts too."""
         return address_of(address)

@@ -482,6 +482,10 @@ class RpcBackend:
         """Call data of a contract's function."""
         return function.encode(*args)
 
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything."""
+        self.eth_call(target, data, sender)
+
     def impersonate(self, address: str) -> str:
         """A sender that acts as any address, contracts too; Anvil alone."""
         self.rpc_batch(
