@@ -134,8 +134,8 @@ class Funds:
     def create(self, account: Any, plan: Plan, *, travel: bool = False) -> dict[str, Any]:
         """Take the next step towards a fund; with ``travel``, all of them.
 
-        The steps: schedule its creation in the timelock; execute it after the delay; wire it and finish its setup, which
-        is its deployer's, the account's that began; where it serves a market, schedule and execute the assignment.
+        The steps: schedule its creation in the timelock; execute it after the delay; wire it and finish its setup,
+        which the account that began does; where it serves a market, schedule and execute the assignment.
 
         Args:
             account: Proposer and executor of the timelock; the fund's deployer.

@@ -6,6 +6,7 @@ Of a deployment with several assets each is mirrored by itself; the factory's bo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kana_insurance.backends import address_of
 from kana_insurance.deployment import MarketConfig, System
@@ -33,7 +34,7 @@ def mirror_of(system: System) -> Mirror:
     config = system.config
     clock = Clock(system.backend.timestamp())
     token = TokenLedger(int(system.asset.decimals()))
-    terms = {"treasury": config.treasury, "liquidator_bps": config.liquidator_bps, "fund_bps": config.fund_bps}
+    terms: dict[str, Any] = {"treasury": config.treasury, "liquidator_bps": config.liquidator_bps, "fund_bps": config.fund_bps}
     fund = FundModel(address_of(system.fund), token, clock, threshold=config.threshold, **terms)
     isolated = {
         number: FundModel(

@@ -174,11 +174,9 @@ class RegistryModel(Stateful):
 
     @atomic
     def replace_fund(self, caller: Account, market_id: int, fund: Account) -> None:  # noqa: ARG002 - governance
-        """Move a market to the fund that serves it now; no bad debt may be left in the old one (M16, M18)."""
+        """Move a market to the fund that serves it now (M16, M18)."""
         params = self.params(market_id)
         require(fund != params.fund, "registry: same fund")
-        bad_debt = self.funds[params.fund].bad_debt(self._house().address, market_id)
-        require(bad_debt == 0, "registry: market has bad debt")
         self._check_fund(market_id, fund)
         self.markets[market_id] = params._replace(fund=fund)
 

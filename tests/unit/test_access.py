@@ -56,6 +56,7 @@ def targets(whole: Kit) -> dict[str, str]:
         "Underwriter": whole.underwriter,
         "Backstop": whole.backstop,
         "InsuranceFund": whole.fund,
+        "FundFactory": whole.factory,
         "ClearingHouse": whole.house,
         "OrderGateway": whole.gateway,
         "MarketRegistry": whole.registry,
@@ -115,6 +116,7 @@ def test_access__after_setup__deployer_holds_no_role(whole: Kit) -> None:
     deployer = address_of(whole.actors.deployer)
     parts = {
         "InsuranceFund": whole.fund,
+        "FundFactory": whole.factory,
         "Underwriter": whole.underwriter,
         "MarketRegistry": whole.registry,
         "Timelock": whole.timelock,
