@@ -172,7 +172,9 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "finish_setup": _rule("", "registry: setup finished", "end the deployer's power, once (M9)"),
         "list_market": _rule(**_REGISTRY_GOVERNANCE, purpose="list a market that its fund has registered (M31)"),
         "remove_market": _rule(**_REGISTRY_GOVERNANCE, purpose="remove an empty market (M31)"),
-        "replace_fund": _rule(**_REGISTRY_GOVERNANCE, purpose="move a market to the fund that serves it now (M18, M38)"),
+        "replace_fund": _rule(
+            **_REGISTRY_GOVERNANCE, purpose="move a market to the fund that serves it now (M18, M38)"
+        ),
         "set_feed": _rule(**_REGISTRY_GOVERNANCE, purpose="replace a price feed (M30)"),
         "set_margins": _rule(**_REGISTRY_GOVERNANCE, purpose="set margins and fill band (M27)"),
         "set_fees": _rule(**_REGISTRY_GOVERNANCE, purpose="set fees and the fund's part (M24)"),

@@ -29,12 +29,16 @@ class Mirror:
     isolated: dict[int, FundModel] = field(default_factory=dict)
 
 
-def mirror_of(system: System) -> Mirror:
-    """The model of a system that nobody has used yet; money that was minted is not in it."""
+def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
+    """The model of a system that nobody has used yet, on a clock of its own; money that was minted is not in it."""
     config = system.config
-    clock = Clock(system.backend.timestamp())
+    clock = clock or Clock(system.backend.timestamp())
     token = TokenLedger(int(system.asset.decimals()))
-    terms: dict[str, Any] = {"treasury": config.treasury, "liquidator_bps": config.liquidator_bps, "fund_bps": config.fund_bps}
+    terms: dict[str, Any] = {
+        "treasury": config.treasury,
+        "liquidator_bps": config.liquidator_bps,
+        "fund_bps": config.fund_bps,
+    }
     fund = FundModel(address_of(system.fund), token, clock, threshold=config.threshold, **terms)
     isolated = {
         number: FundModel(

@@ -60,9 +60,9 @@ def accounts_seen(system: System) -> list[str]:
     return list(seen)
 
 
-def fund_state(system: System, contributors: Iterable[Any]) -> dict[str, Any]:
-    """The fund, as ``FundModel.state()``; ``contributors`` are the accounts to ask for."""
-    fund = system.fund
+def fund_state(system: System, contributors: Iterable[Any], fund: Any = None) -> dict[str, Any]:
+    """The fund, or another one of its asset, as ``FundModel.state()``; ``contributors`` are the accounts to ask for."""
+    fund = system.fund if fund is None else fund
     people = list(dict.fromkeys(address_of(account) for account in contributors))
     markets = [(entry.venue, entry.market_id) for entry in system.config.registrations]
     if system.house is not None:

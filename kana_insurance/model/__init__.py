@@ -1,12 +1,13 @@
 """The mechanics in exact integers, without a chain: the reference that contracts, tests and simulations share.
 
-Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24, M37), ``registry`` (parameters and mark),
+Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24, M37), ``factory`` (M16 to M18), ``registry`` (parameters and mark),
 ``books`` (the venue's ledgers, charges, waterfall) and ``venue`` on top of it (M25 to M31), ``invariants`` (I1 to I13).
 ``state`` makes each call all or nothing, ``errors`` says how one refuses.
 """
 
 from kana_insurance.model.clock import DAY, HOUR, Clock
 from kana_insurance.model.errors import Refused
+from kana_insurance.model.factory import FactoryModel
 from kana_insurance.model.formulas import Split
 from kana_insurance.model.fund import FundModel
 from kana_insurance.model.ledger import TokenLedger
@@ -20,6 +21,7 @@ __all__ = [
     "Account",
     "Clock",
     "Event",
+    "FactoryModel",
     "FeedModel",
     "Fill",
     "FundModel",
