@@ -1,7 +1,8 @@
 """The mechanics in exact integers, without a chain: the reference that contracts, tests and simulations share.
 
-Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24, M37), ``factory`` (M16 to M18), ``registry`` (parameters and mark),
-``books`` (the venue's ledgers, charges, waterfall) and ``venue`` on top of it (M25 to M31), ``invariants`` (I1 to I13).
+Read it in this order: ``units`` (roundings), ``fund`` (M1 to M16, M24, M37), ``factory`` (M16 to M18), ``registry``
+(parameters and mark), ``books`` (the venue's ledgers, charges, waterfall) and ``venue`` on top of it (M25 to M31),
+``invariants`` (I1 to I13).
 ``state`` makes each call all or nothing, ``errors`` says how one refuses.
 """
 

@@ -23,7 +23,7 @@ STAKE = 5_000 * U
 
 
 class Two:
-    """A shared market with stakers and reinsurance behind its fund, an isolated one without, and another asset's fund."""
+    """A shared market with stakers and reinsurance behind its fund, an isolated one without, another asset's fund."""
 
     def __init__(self, kit: Kit) -> None:
         self.kit, self.house, self.actors = kit, kit.house, kit.actors

@@ -9,7 +9,7 @@ from eth_utils import keccak, to_checksum_address
 
 from kana_insurance.backends import address_of
 from kana_insurance.deployment import fund_terms
-from kana_insurance.kit import COIN, DAY, Kit, U
+from kana_insurance.kit import COIN, DAY, Kit
 from kana_insurance.testing import reverts_with
 from tests.utils.funds import merge
 from tests.utils.venue import MAX_AMOUNT, WAD, ZERO, event, next_block_at, trade
