@@ -91,7 +91,7 @@ class DeploymentRecord(BaseModel):
     chain_id: int
     block: int
     deployer: str
-    #: Addresses by part: asset, timelock, fund, underwriter, backstop, registry, gateway, house, lens.
+    #: Addresses by part: asset, timelock, notices, fund, underwriter, backstop, registry, gateway, house, lens.
     addresses: dict[str, str]
     markets: list[MarketRecord]
     constructor_args: dict[str, list[Any]]
@@ -168,6 +168,8 @@ class System:
     record: DeploymentRecord
     asset: Any
     timelock: Any
+    #: Keeps the notices of the fund.
+    notices: Any
     fund: Any
     #: The staked layer: what the fund registers, and the vault that stakers talk to.
     underwriter: Any = None
@@ -219,6 +221,7 @@ class Layer:
 CONTRACT_NAMES = {
     "asset": FAUCET_TOKEN,
     "timelock": "Timelock",
+    "notices": "NoticeBoard",
     "fund": "InsuranceFund",
     "underwriter": "Underwriter",
     "backstop": "Backstop",
@@ -322,10 +325,13 @@ def deploy(
         config.executors,
     )
     governance = address_of(timelock)
+    notices = make("notices", "NoticeBoard")
     fund = make(
         "fund",
         "InsuranceFund",
         token,
+        address_of(notices),
+        ZERO,
         governance,
         config.treasurer,
         config.guardian,
@@ -335,7 +341,7 @@ def deploy(
         config.liquidator_bps,
         config.fund_bps,
     )
-    parts: dict[str, Any] = {"asset": asset, "timelock": timelock, "fund": fund}
+    parts: dict[str, Any] = {"asset": asset, "timelock": timelock, "notices": notices, "fund": fund}
     for prefix, stakers in (("", config.stakers), ("reinsurance_", config.reinsurance)):
         if stakers is None:
             continue
@@ -488,6 +494,7 @@ def check(system: System) -> None:
     demand(fund.hasRole(ROLES["TREASURER"], config.treasurer), "the treasurer isn't treasurer of the fund")
     demand(same(fund.asset(), system.asset), "the fund holds another asset")
     demand(same(fund.treasury(), config.treasury), "the fund pays another treasury")
+    demand(same(fund.notices(), system.notices), "the fund's notices are kept elsewhere")
     demand(int(fund.threshold()) == config.threshold, "the fund has another threshold")
     demand(int(fund.payouts_resume_at()) != 2**32 - 1, "the fund's setup isn't finished")
     _check_layers(system, demand, same)
