@@ -176,16 +176,14 @@ def assign(venue: address, market_id: uint256, fund: address):
             old, venue, market_id
         ), "factory: market has a fund"
     self._move(venue, market_id, old, fund)
-    assert (
-        self._kind[fund] == SHARED or self._market_count[fund] == 1
-    ), "factory: isolated fund taken"
+    assert self._has_room(fund), "factory: isolated fund taken"
 
 
 @external
 def merge(
     old: address,
     successor: address,
-    markets: DynArray[ISuccession.MarketKey, MAX_MARKETS],
+    markets: DynArray[IFundFactory.MarketKey, MAX_MARKETS],
 ):
     """
     @notice Merge a fund into another, or move further markets of one that is (M18). What serves the markets at their
@@ -201,22 +199,14 @@ def merge(
     ), "factory: successor is merged"
     if self.successor[old] == empty(address):
         self._succeed(old, successor)
+        self._carry(old, successor, empty(IFundFactory.MarketKey))
     assert self.successor[old] == successor, "factory: other successor"
-    for key: ISuccession.MarketKey in markets:
+    for key: IFundFactory.MarketKey in markets:
         last: address = self.fund_of[key.venue][key.market_id]
         assert last == old or last == empty(address), "factory: other fund"
         self._move(key.venue, key.market_id, last, successor)
-    kind: uint256 = self._kind[successor]
-    assert (
-        kind == SHARED or self._market_count[successor] <= 1
-    ), "factory: too many markets"
-    log IFundFactory.FundsMerged(
-        old=old, successor=successor, is_isolated=kind == ISOLATED
-    )
-    handed: ISuccession.HandOver = extcall ISuccession(old).hand_over(
-        successor, markets
-    )
-    extcall ISuccession(successor).adopt(old, handed)
+        self._carry(old, successor, key)
+    assert self._has_room(successor), "factory: too many markets"
 
 
 @external
@@ -342,6 +332,15 @@ def _setup_finished() -> bool:
 
 @internal
 @view
+def _has_room(fund: address) -> bool:
+    """
+    @dev Whether a fund serves no more markets than one of its kind may (M17).
+    """
+    return self._kind[fund] == SHARED or self._market_count[fund] <= 1
+
+
+@internal
+@view
 def _is_registered(fund: address, venue: address, market_id: uint256) -> bool:
     """
     @dev Whether a fund takes a venue's reports of a market.
@@ -384,6 +383,23 @@ def _succeed(old: address, successor: address):
             self._kind[successor] = SHARED
             self.shared_fund[asset] = successor
     self.successor[old] = successor
+    log IFundFactory.FundsMerged(
+        old=old,
+        successor=successor,
+        is_isolated=self._kind[successor] == ISOLATED,
+    )
+
+
+@internal
+def _carry(old: address, successor: address, key: IFundFactory.MarketKey):
+    """
+    @dev Let one fund hand over and the other adopt: the first time reserve and contributions, and a market, if its venue
+         isn't zero.
+    """
+    handed: ISuccession.HandOver = extcall ISuccession(old).hand_over(
+        successor, key.venue, key.market_id
+    )
+    extcall ISuccession(successor).adopt(old, handed)
 
 
 @internal

@@ -433,6 +433,7 @@ def check(system: System) -> None:
         demand(one.hasRole(ROLES["TREASURER"], config.treasurer), f"the treasurer isn't treasurer of the {name}")
         demand(same(one.asset(), system.asset), f"the {name} holds another asset")
         demand(same(one.treasury(), config.treasury), f"the {name} pays another treasury")
+        demand(same(one.notices(), system.notices), f"the notices of the {name} are kept elsewhere")
         demand(int(one.threshold()) == threshold, f"the {name} has another threshold")
         demand(int(one.payouts_resume_at()) != 2**32 - 1, f"the {name}'s setup isn't finished")
     _check_layers(system, demand, same)

@@ -102,45 +102,32 @@ def _set_threshold(threshold: uint256) -> bool:
     """
     @return Whether more can be drawn now.
     """
+    checks._require(threshold > 0, "fund: zero threshold")
+    fund_words._check_width(threshold)
     terms: uint256 = ledger.terms
-    self._set_terms(
-        threshold,
-        fund_words._liquidator_bps(terms),
-        fund_words._fund_bps(terms),
-    )
-    return threshold < fund_words._threshold(terms)
+    old: uint256 = fund_words._threshold(terms)
+    ledger.terms = fund_words._with_threshold(terms, threshold)
+    log IInsuranceFund.ThresholdSet(old=old, new=threshold)
+    return threshold < old
 
 
 @internal
-def _set_terms(threshold: uint256, liquidator_bps: uint256, fund_bps: uint256):
+def _set_split(liquidator_bps: uint256, fund_bps: uint256):
     """
-    @notice Set threshold and split; what changes is logged.
+    @notice Set the shares of a liquidation (M1).
     """
-    checks._require(threshold > 0, "fund: zero threshold")
-    fund_words._check_width(threshold)
     checks._require(
         liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS,
         "fund: split out of bounds",
     )
     terms: uint256 = ledger.terms
-    old: uint256 = fund_words._threshold(terms)
-    old_liquidator_bps: uint256 = fund_words._liquidator_bps(terms)
-    old_fund_bps: uint256 = fund_words._fund_bps(terms)
-    ledger.terms = fund_words._terms(
-        threshold,
-        fund_words._total_bad_debt(terms),
-        liquidator_bps,
-        fund_bps,
+    log IInsuranceFund.SplitSet(
+        old_liquidator_bps=fund_words._liquidator_bps(terms),
+        old_fund_bps=fund_words._fund_bps(terms),
+        liquidator_bps=liquidator_bps,
+        fund_bps=fund_bps,
     )
-    if threshold != old:
-        log IInsuranceFund.ThresholdSet(old=old, new=threshold)
-    if liquidator_bps != old_liquidator_bps or fund_bps != old_fund_bps:
-        log IInsuranceFund.SplitSet(
-            old_liquidator_bps=old_liquidator_bps,
-            old_fund_bps=old_fund_bps,
-            liquidator_bps=liquidator_bps,
-            fund_bps=fund_bps,
-        )
+    ledger.terms = fund_words._with_split(terms, liquidator_bps, fund_bps)
 
 
 @internal

@@ -75,14 +75,13 @@ class FactoryModel(Stateful):
         require(successor not in self.successors, "factory: successor is merged")
         if old not in self.successors:
             self._succeed(old, successor)
+            self._carry(old, successor, None)
         require(self.successors[old] == successor, "factory: other successor")
         for key in markets:
             require(self.served_by.get(key, old) == old, "factory: other fund")
             self._move(key, successor)
+            self._carry(old, successor, key)
         require(not self.isolated[successor] or self.market_count(successor) <= 1, "factory: too many markets")
-        self.log("FundsMerged", old=old, successor=successor, is_isolated=self.isolated[successor])
-        handed = self.funds[old].hand_over(self.address, self.funds[successor], markets)
-        self.funds[successor].adopt(self.address, self.funds[old], handed)
 
     # ------------------------------------------------------------------ views
 
@@ -123,3 +122,9 @@ class FactoryModel(Stateful):
                 self.isolated[successor] = False
                 self.shared[id(token)] = successor
         self.successors[old] = successor
+        self.log("FundsMerged", old=old, successor=successor, is_isolated=self.isolated[successor])
+
+    def _carry(self, old: Account, successor: Account, key: MarketKey | None) -> None:
+        """One fund hands over, the other adopts: the first time reserve and contributions, and a market if named."""
+        handed = self.funds[old].hand_over(self.address, successor, key)
+        self.funds[successor].adopt(self.address, old, handed)
