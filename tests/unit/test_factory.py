@@ -11,7 +11,9 @@ from eth_utils import keccak
 from kana_insurance.backends import ZERO, address_of, blueprint_of
 from kana_insurance.backends.artifacts import artifact
 from kana_insurance.deployment import ROLES, fund_terms
-from kana_insurance.testing import DAY, Kit, logs, reverts_with
+from kana_insurance.kit import merger_call
+from kana_insurance.testing import COIN, DAY, Kit, U, logs, reverts_with
+from tests.utils.funds import announce_merger, merge
 
 TERMS = ("asset", "treasurer", "guardian", "deployer", "treasury", "threshold", "liquidator_bps", "fund_bps")
 Create = Callable[..., Any]
@@ -295,38 +297,150 @@ def test_assign__let_go_by_its_fund__another_may_serve_it(kana: Kit, factory: An
     assert [entry.market_count for entry in factory.funds(factory.fund_count() - 2, 2)] == [0, 1]
 
 
-# ------------------------------------------------------- the venue's own checks
+# -------------------------------------------------------------------- mergers
 
 
-def test_list_market__fund_that_is_not_the_factorys__gets_no_allowance(kana: Kit, create: Create) -> None:
-    """A contract that pretends to be a fund, and one of ours that another fund's market is listed with."""
-    registry, house, governance = kana.registry, kana.house, kana.governance
-    number = registry.next_market_id()
-    params = list(registry.params(0))
-    fake = kana.backend.deploy("Caller", sender=kana.actors.outsider)
-    fund = create(0, markets=(number,))
-    for impostor in (fake, fund):
-        with reverts_with("registry: market unassigned"):
-            registry.list_market((params[0], impostor.address, *params[2:]), sender=governance)
-    kana.system.factory.assign(house, number, fund, sender=governance)
-    for impostor in (fake, kana.fund):
-        with reverts_with("registry: other fund's market"):
-            registry.list_market((params[0], impostor.address, *params[2:]), sender=governance)
-        allowance = kana.asset.allowance(house, impostor)
-        assert allowance == (0 if impostor is fake else 2**256 - 1)
-    registry.list_market((params[0], fund.address, *params[2:]), sender=governance)
-    assert (registry.fund_of(number), kana.asset.allowance(house, fund)) == (fund.address, 2**256 - 1)
+@pytest.fixture
+def apart(kana: Kit, factory: Any, create: Create) -> Any:
+    """An isolated fund with market 7 of the house: 100 U of reserve, 40 used of 90 insured, 5 U of bad debt."""
+    fund, venue = create(0), kana.impersonate(kana.house)
+    kana.govern(fund, "register_market", kana.house.address, 7, True, notice=True)
+    kana.govern(fund, "set_max_insurance", kana.house.address, 7, 90 * U, notice=True)
+    kana.provide(kana.actors.contributor, fund, 140 * U)
+    fund.contribute(140 * U, sender=kana.actors.contributor)
+    fund.cover_shortfall(7, 40 * U, sender=venue)
+    fund.record_bad_debt(7, 5 * U, sender=venue)
+    factory.assign(kana.house, 7, fund, sender=kana.governance)
+    return fund
 
 
-def test_registry_constructor__factory_without_code__refused(kana: Kit) -> None:
+def test_merge__isolated_into_shared__all_of_it_once(kana: Kit, factory: Any, apart: Any) -> None:
+    """M18: reserve, total of contributions, use and bad debt; the market is the shared fund's from then on."""
+    shared, house = kana.fund, kana.house.address
+    reserve, given = shared.reserve(), shared.total_contributions()
+    receipt = merge(kana, apart, shared, [7])
+    assert logs(receipt, factory) == [
+        ("FundsMerged", {"old": apart.address, "successor": shared.address, "is_isolated": False}),
+        ("MarketAssigned", {"venue": house, "market_id": 7, "old": apart.address, "new": shared.address}),
+    ]
+    assert (shared.reserve(), shared.total_contributions()) == (reserve + 100 * U, given + 140 * U)
+    assert shared.contributions(apart) == 140 * U
+    assert tuple(shared.market(house, 7).values()) == (True, True, 90 * U, 40 * U, 5 * U)
+    assert (apart.reserve(), kana.asset.balanceOf(apart), apart.market(house, 7).registered) == (0, 0, False)
+    assert (factory.fund_of(house, 7), factory.successor(apart)) == (shared.address, shared.address)
+    counts = {entry.fund: (entry.market_count, entry.successor) for entry in factory.funds(0, 64)}
+    assert counts == {shared.address: (3, ZERO), apart.address: (0, shared.address)}
+    # A market that the fund has no more doesn't move again, nor does the fund anywhere else.
+    with reverts_with("factory: other fund"):
+        factory.merge(apart, shared, [(house, 7)], sender=kana.governance)
+    receipt = factory.merge(apart, shared, [], sender=kana.governance)
+    assert logs(receipt, factory) == []
+    assert shared.reserve() == reserve + 100 * U
+    kana.provide(kana.actors.contributor, apart, U)
+    with reverts_with("fund: closed"):
+        apart.contribute(U, sender=kana.actors.contributor)
+
+
+def test_merge__without_the_notices__refused(kana: Kit, factory: Any, apart: Any) -> None:
+    """M9, M18: of both funds, mature."""
+    old, new, call = apart, kana.fund, ([(kana.house.address, 7)],)
+    with reverts_with("fund: no notice"):
+        factory.merge(old, new, *call, sender=kana.governance)
+    kana.notices.announce(old, merger_call("hand_over", new), sender=kana.governance)
+    with reverts_with("fund: notice not mature"):
+        factory.merge(old, new, *call, sender=kana.governance)
+    kana.travel(2 * DAY)
+    with reverts_with("fund: no notice"):
+        factory.merge(old, new, *call, sender=kana.governance)
+    kana.notices.announce(new, merger_call("adopt", old), sender=kana.governance)
+    with reverts_with("fund: notice not mature"):
+        factory.merge(old, new, *call, sender=kana.governance)
+    kana.travel(2 * DAY)
+    for account in (kana.actors.deployer, kana.actors.proposer, kana.actors.outsider):
+        with reverts_with("factory: not governance"):
+            factory.merge(old, new, *call, sender=account)
+    factory.merge(old, new, *call, sender=kana.governance)
+
+
+def test_merge__around_the_factory__refused(kana: Kit, apart: Any) -> None:
+    """Not even governance merges funds by hand."""
+    announce_merger(kana, apart, kana.fund)
+    kana.travel(2 * DAY)
+    handed = (10**12, 10**12, kana.house.address, 8, 1, 0)
+    for account in (kana.governance, kana.actors.deployer, kana.impersonate(kana.fund)):
+        with reverts_with("fund: not factory"):
+            apart.hand_over(kana.fund, kana.house, 7, sender=account)
+        with reverts_with("fund: not factory"):
+            kana.fund.adopt(apart, handed, sender=account)
+
+
+def test_merge__unfit__refused(kana: Kit, factory: Any, apart: Any, create: Create) -> None:
+    token = kana.backend.deploy("QuirkyToken", 6, sender=kana.actors.outsider)
+    other, spare, governance = create(1, asset=token.address), create(2), kana.governance
+    with reverts_with("factory: unknown fund"):
+        factory.merge(kana.house, kana.fund, [], sender=governance)
+    with reverts_with("factory: unknown fund"):
+        factory.merge(apart, kana.house, [], sender=governance)
+    with reverts_with("factory: same fund"):
+        factory.merge(apart, apart, [], sender=governance)
+    with reverts_with("factory: other asset"):
+        factory.merge(apart, other, [], sender=governance)
+    with reverts_with("factory: successor in use"):
+        factory.merge(kana.fund, apart, [], sender=governance)
+    announce_merger(kana, apart, kana.fund)
+    kana.travel(2 * DAY)
+    with reverts_with("factory: other fund"):
+        factory.merge(apart, kana.fund, [(kana.house.address, 0)], sender=governance)
+    with reverts_with("fund: unknown market"):
+        factory.merge(apart, kana.fund, [(kana.house.address, 9)], sender=governance)
+    factory.merge(apart, kana.fund, [], sender=governance)
+    with reverts_with("factory: other successor"):
+        factory.merge(apart, spare, [], sender=governance)
+    with reverts_with("factory: successor is merged"):
+        factory.merge(spare, apart, [], sender=governance)
+    with reverts_with("factory: fund is merged"):
+        factory.assign(kana.house, 9, apart, sender=governance)
+
+
+def test_merge__shared_fund_into_a_new_one__takes_its_place(kana: Kit, factory: Any, create: Create) -> None:
+    """M18: a whole fund moves, in several calls; the venue follows in the same batch of the timelock."""
+    new, house, old = create(0), kana.house.address, kana.fund
+    kana.contribute(kana.actors.contributor, 70 * U)
+    merge(kana, old, new, [1])
+    assert (factory.shared_fund(kana.asset), factory.is_isolated(new)) == (new.address, False)
+    assert [factory.fund_of(house, number) for number in (0, 1)] == [old.address, new.address]
+    with reverts_with("factory: asset has a fund"):
+        factory.create_fund(terms_of(kana), False, salt(1), sender=kana.governance)
+    calls = [
+        (factory, kana.encode(factory, "merge", old.address, new.address, [(house, 0)])),
+        (kana.registry, kana.encode(kana.registry, "replace_fund", 0, new.address)),
+        (kana.registry, kana.encode(kana.registry, "replace_fund", 1, new.address)),
+    ]
+    batch = ([contract.address for contract, _ in calls], [0] * 3, [call for _, call in calls], bytes(32), bytes(32))
+    kana.timelock.schedule_batch(*batch, 2 * DAY, sender=kana.actors.proposer)
+    kana.travel(2 * DAY)
+    kana.timelock.execute_batch(*batch, sender=kana.actors.proposer)
+    assert (new.reserve(), old.reserve(), kana.asset.allowance(house, old)) == (70 * U, 0, 0)
     actors = kana.actors
-    with reverts_with("registry: factory without code"):
-        kana.backend.deploy(
-            "MarketRegistry",
-            kana.timelock,
-            actors.guardian,
-            actors.deployer,
-            actors.fee_recipient,
-            actors.outsider,
-            sender=actors.deployer,
-        )
+    kana.open_position(actors.trader, actors.counterparty, 10 * COIN, margin=(105 * U, 400 * U))
+    kana.deposit(actors.liquidator, 1_000 * U)
+    kana.set_price(80 * COIN)
+    kana.house.liquidate(0, actors.trader, 10 * COIN, 500 * U, sender=actors.liquidator)
+    assert 0 < new.market(house, 0).used <= 70 * U
+    assert (new.reserve(), old.reserve()) == (70 * U - new.market(house, 0).used, 0)
+
+
+def test_merge__isolated_into_an_unused_one__stays_isolated(
+    kana: Kit, factory: Any, apart: Any, create: Create
+) -> None:
+    """M17: it serves its one market, and no second is slipped in with it."""
+    new, governance = create(1), kana.governance
+    kana.govern(apart, "register_market", kana.house.address, 8, True, notice=True)
+    announce_merger(kana, apart, new)
+    kana.travel(2 * DAY)
+    with reverts_with("factory: too many markets"):
+        factory.merge(apart, new, [(kana.house.address, 7), (kana.house.address, 8)], sender=governance)
+    factory.merge(apart, new, [(kana.house.address, 7)], sender=governance)
+    assert factory.is_isolated(new)
+    with reverts_with("factory: too many markets"):
+        factory.merge(apart, new, [(kana.house.address, 8)], sender=governance)
