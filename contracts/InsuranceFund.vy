@@ -207,7 +207,9 @@ def settle_liquidation(
     @notice Split what a liquidation of the caller's market left, and pull the fund's part but for what repays bad
             debt (M1, M14).
     """
-    pot: uint256 = ledger._open_pot()
+    pot: uint256 = ledger.pot
+    if pot >> 224 >= fund_words.CLOSED:
+        ledger._open_pot()
     parts: IInsuranceFund.Split = ledger._settle(
         msg.sender,
         market_id,
@@ -215,7 +217,9 @@ def settle_liquidation(
         pot & fund_words.MAX_AMOUNT,
         ledger.terms,
     )
-    booked: uint256 = parts.fund - parts.repaid
+    booked: uint256 = parts.fund
+    if parts.repaid > 0:
+        booked -= parts.repaid
     if booked > 0:
         ledger.pot = pot + booked
         custody._pull(self, booked)

@@ -28,8 +28,6 @@ NOT_OPEN: constant(uint256) = 2**32 - 1
 CLOSED: constant(uint256) = 2**32 - 2
 # A pot says the first when it is at least this.
 NOT_OPEN_POT: constant(uint256) = NOT_OPEN << 224
-# It says one of both when it is at least this.
-SHUT_POT: constant(uint256) = CLOSED << 224
 
 # Set in every registered market, so that its word is never 0.
 REGISTERED: constant(uint256) = 1 << 224
