@@ -307,7 +307,7 @@ def test_read_config__broken__names_place_and_cause(tmp_path: Path, kana: Kit) -
     with pytest.raises(DeploymentError, match="no JSON: line 2"):
         read_config(path)
     path.write_text('{"treasury": "0x12"}')
-    with pytest.raises(DeploymentError, match="proposers: Field required"):
+    with pytest.raises(DeploymentError, match="threshold: Field required"):
         read_config(path)
     path.write_text(kana.system.config.model_dump_json())
     assert read_config(path) == kana.system.config
