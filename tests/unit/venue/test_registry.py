@@ -175,7 +175,7 @@ def test_list_market__lending_market__refused(kana: Kit) -> None:
 def test_list_market__fund_of_another_asset__refused(kana: Kit) -> None:
     actors = kana.actors
     token = kana.backend.deploy("QuirkyToken", 6, sender=actors.outsider)
-    roles = (kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
+    roles = (kana.notices, ZERO, kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
     fund = kana.backend.deploy("InsuranceFund", token, *roles, U, 3_000, 2_000, sender=actors.outsider)
     fund.register_market(kana.house, 2, True, sender=actors.deployer)
     with reverts_with("registry: other asset"):
@@ -254,7 +254,7 @@ def test_remove_market__open_interest__refused(kana: Kit) -> None:
 def second_fund(kana: Kit) -> Any:
     """Another fund of the same asset that has registered market 0."""
     actors = kana.actors
-    roles = (kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
+    roles = (kana.notices, ZERO, kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
     fund = kana.backend.deploy("InsuranceFund", kana.asset, *roles, U, 3_000, 2_000, sender=actors.outsider)
     fund.register_market(kana.house, 0, True, sender=actors.deployer)
     fund.finish_setup(sender=actors.deployer)
