@@ -57,6 +57,7 @@ def _only(role: str, reason: str) -> dict[str, str]:
 
 _FUND_GOVERNANCE = _only("governance", "fund: not governance")
 _FUND_VENUE = _only("venue", "fund: unknown market")
+_BOARD_GOVERNANCE = _only("governance", "notices: not governance")
 _UNDERWRITER_GOVERNANCE = _only("governance", "layer: not governance")
 _BACKSTOP_UNDERWRITER = _only("underwriter", "backstop: not underwriter")
 _FACTORY_GOVERNANCE = _only("governance", "factory: not governance")
@@ -83,8 +84,8 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "suspend_layer": _rule("guardian", "fund: not guardian", "let a layer count as empty for a while (M10)"),
         "resume_layer": _rule("guardian governance", "fund: not guardian", "end a suspension early (M10)"),
         "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
-        "announce": _rule(**_FUND_GOVERNANCE, purpose="give notice of a call that lets more be drawn (M9)"),
-        "cancel_notice": _rule(**_FUND_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "hand_over": _rule("", "fund: not factory", "close the fund and hand it to its successor; a factory (M18)"),
+        "adopt": _rule("", "fund: not factory", "take over what another fund handed over; a factory (M18)"),
         "register_market": _rule(**_FUND_GOVERNANCE, purpose="let a venue report a market, with notice (M9)"),
         "replace_venue": _rule(**_FUND_GOVERNANCE, purpose="hand a market to another venue, with notice (M9)"),
         "set_max_insurance": _rule(**_FUND_GOVERNANCE, purpose="limit a market; raising with notice (M31)"),
@@ -104,6 +105,12 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "merge": _rule(**_FACTORY_GOVERNANCE, purpose="merge a fund into another, by notices of both (M18)"),
         "finish_setup": _rule("", "factory: setup finished", "end the deployer's power, once (M9)"),
         "set_governance": _rule(**_FACTORY_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+    },
+    "NoticeBoard": {
+        "announce": _rule(**_BOARD_GOVERNANCE, purpose="give notice of a call to a fund that lets more be drawn (M9)"),
+        "cancel": _rule(**_BOARD_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "use": _anyone("use up a notice of the caller's own, as a fund does (M9)"),
+        "hold": _anyone("let the caller's own notices stand still, as a fund does (M37)"),
     },
     "Underwriter": {
         "absorb": _anyone("pay a fund what its terms let it draw, others nothing (M21, M23)"),

@@ -289,7 +289,7 @@ class Kit:
 
 
 def merger_call(function: str, fund: Any) -> bytes:
-    """The call by which notice of a merger is given: ``hand_over`` with the successor, ``adopt`` with the old fund (M18)."""
+    """The call that a merger is announced by: ``hand_over`` with the successor, ``adopt`` with the old fund (M18)."""
     return bytes(keccak(text=f"{function}(address)")[:4]) + bytes(12) + bytes.fromhex(address_of(fund)[2:])
 
 

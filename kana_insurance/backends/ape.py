@@ -12,7 +12,7 @@ from ape import Project, accounts, chain
 from ape import project as local_project
 from eth_utils import to_checksum_address
 
-from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of, decode_reason, source_of
+from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of, blueprint_of, decode_reason, source_of
 
 
 def _eth_call(params: dict[str, str | None], block: str, provider: Any) -> None:
@@ -101,7 +101,12 @@ class ApeBackend:
 
     def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
         """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
-        return str(sender.declare(self.container(contract)).contract_address)
+        # Not by `declare`: that has the node estimate its gas for nobody, who can't pay for it.
+        code = blueprint_of(bytes(self.container(contract).contract_type.deployment_bytecode.to_bytes()))
+        transaction = chain.provider.network.ecosystem.create_transaction(
+            chain_id=self.chain_id(), data=code, sender=sender.address
+        )
+        return str(sender.call(transaction).contract_address)
 
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""

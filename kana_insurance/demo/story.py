@@ -371,9 +371,9 @@ class Story:
             self._timelock_refuses(call, "timelock_controller: operation is not ready", "executing at once")
             stage.travel(delay)
             self._timelock_refuses(call, "fund: no notice", "executing after the timelock's two days")
-            kit.govern(kit.fund, "announce", payload)
+            kit.govern(kit.notices, "announce", kit.fund.address, payload)
             stage.travel(0)
-            stage.fund.announce("timelock", ("set_threshold", lower))
+            stage.fund.notices.announce("timelock", stage.fund, ("set_threshold", lower))
             self._timelock_refuses(call, "fund: notice not mature", "executing while the notice runs")
             stage.refuse(
                 "fund",

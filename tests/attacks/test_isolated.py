@@ -29,14 +29,14 @@ class Two:
         self.kit, self.house, self.actors = kit, kit.house, kit.actors
         actors = kit.actors
         self.long, self.short, self.liquidator = actors.trader, actors.counterparty, actors.liquidator
-        self.holders = actors.others[:2]
+        self.holders: list[Any] = actors.others[:2]
         self.people = [self.long, self.short, self.liquidator, *self.holders, actors.contributor]
         self.funds = {SHARED: kit.fund, ISOLATED: kit.isolated[ISOLATED]}
         for market_id, fund in self.funds.items():
             kit.provide(actors.contributor, fund, RESERVE[market_id])
             fund.contribute(RESERVE[market_id], sender=actors.contributor)
             # Positions that stay, so that there is something to lose, and somebody to bear a loss.
-            kit.open_position(*self.holders, 100 * COIN, margin=5_000 * U, market_id=market_id)
+            kit.open_position(self.holders[0], self.holders[1], 100 * COIN, margin=5_000 * U, market_id=market_id)
         for layer in kit.system.layers:
             kit.stake(actors.contributor, STAKE, layer.backstop)
         kit.deposit(self.liquidator, 200_000 * U)

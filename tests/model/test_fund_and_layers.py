@@ -25,7 +25,15 @@ LIMIT = 10_000 * U
 PLENTY = 10**6 * U
 CODE = {
     name: boa.load_partial(f"contracts/{name}.vy")
-    for name in ("testing/KanaUSDT", "testing/BenchVenue", "Timelock", "InsuranceFund", "Underwriter", "Backstop")
+    for name in (
+        "testing/KanaUSDT",
+        "testing/BenchVenue",
+        "Timelock",
+        "NoticeBoard",
+        "InsuranceFund",
+        "Underwriter",
+        "Backstop",
+    )
 }
 PLACES = ("staked", "reinsurance")
 
@@ -41,7 +49,8 @@ class Twins:
         self.token = CODE["testing/KanaUSDT"].deploy()
         self.timelock = CODE["Timelock"].deploy(2 * DAY, 2 * DAY, [deployer], [deployer])
         self.at["governance"] = self.timelock.address
-        roles = [self.timelock.address, *(self.at[name] for name in names[:4])]
+        self.board = CODE["NoticeBoard"].deploy()
+        roles = [self.board.address, ZERO, self.timelock.address, *(self.at[name] for name in names[:4])]
         self.fund = CODE["InsuranceFund"].deploy(self.token.address, *roles, THRESHOLD, 3_000, 2_000)
         self.venue = CODE["testing/BenchVenue"].deploy(self.token.address, self.fund.address)
         self.at |= {"venue": self.venue.address, "fund": self.fund.address}
@@ -108,23 +117,24 @@ class Twins:
         """A call on both sides: both go through with the same result, or both are refused for the same reason."""
         reason = None
         expected: Any = None
+        contract, model = (self.board, self.model.notices) if function == "announce" else (self.fund, self.model)
         if function == "announce":
-            named = (self._named(arguments[0], arguments[1:], False),)
-            chain = (self.call(*arguments),)
-            wanted: tuple[Any, ...] = ((arguments[0], *named[0]),)
+            chain: tuple[Any, ...] = (self.fund.address, self.call(*arguments))
+            call = (arguments[0], *self._named(arguments[0], arguments[1:], False))
+            wanted: tuple[Any, ...] = (self.model, call)
         else:
             chain, wanted = self._named(function, arguments, True), self._named(function, arguments, False)
         try:
-            expected = getattr(self.model, function)(caller, *wanted)
+            expected = getattr(model, function)(caller, *wanted)
         except Refused as refusal:
             reason = refusal.reason
-        method = getattr(self.fund, function)
+        method = getattr(contract, function)
         computation = boa.env.execute_code(
-            to_address=self.fund.address,
+            to_address=contract.address,
             sender=self.at[caller],
             data=method.prepare_calldata(*chain),
             is_modifying=True,
-            contract=self.fund,
+            contract=contract,
         )
         found = decode_reason(bytes(computation.output)) if computation.is_error else None
         assert found == reason
@@ -162,8 +172,8 @@ class Twins:
 
     def notice(self, function: str, *arguments: Any) -> tuple[int, int]:
         """How far a notice has come, the same on both sides."""
-        found = tuple(self.fund.notice(self.call(function, *arguments)))
-        assert found == self.model.notice((function, *self._named(function, arguments, False)))
+        found = tuple(self.board.notice(self.fund.address, self.call(function, *arguments)))
+        assert found == self.model.notices.notice(self.model, (function, *self._named(function, arguments, False)))
         return found[0], found[1]
 
 
@@ -307,7 +317,7 @@ def test_notice__longest_cooldown_and_three_days__to_the_second(twins: Twins) ->
     assert twins.notice("set_threshold", 1) == (33 * DAY, 17 * DAY)
     assert twins.do("governance", "set_threshold", 1) == "fund: notice lapsed"
     twins.do("governance", "announce", "set_threshold", 1)
-    assert twins.do("governance", "announce", "set_threshold", 1) == "fund: notice running"
+    assert twins.do("governance", "announce", "set_threshold", 1) == "notices: notice running"
     twins.pass_time(17 * DAY)
     assert twins.do("governance", "set_threshold", 1) is None
 

@@ -14,6 +14,7 @@ from kana_insurance.model import (
     FeedModel,
     Fill,
     FundModel,
+    NoticeBoardModel,
     Params,
     Refused,
     RegistryModel,
@@ -104,8 +105,9 @@ class ModelSide:
         self.token = TokenLedger(6)
         for person in names.people:
             self.token.mint(person, RICHES)
+        self.board = NoticeBoardModel(self.clock)
         self.funds = [
-            FundModel(address, self.token, self.clock, treasury=names.treasury, **terms)
+            FundModel(address, self.token, self.clock, treasury=names.treasury, notices=self.board, **terms)
             for address, terms in zip(names.funds, (SHARED, ISOLATED), strict=True)
         ]
         shared, isolated = self.funds
@@ -155,11 +157,11 @@ class ModelSide:
 
     def announce(self, number: int, call: tuple[Any, ...]) -> Any:
         """Notice of a call to a fund (M9)."""
-        return self._take(lambda: self.funds[number].announce(self.names.governance, call), "announce")
+        return self._take(lambda: self.board.announce(self.names.governance, self.funds[number], call), "announce")
 
     def cancel(self, number: int, call: tuple[Any, ...]) -> Any:
         """That notice withdrawn."""
-        return self._take(lambda: self.funds[number].cancel_notice(self.names.governance, call), "cancel_notice")
+        return self._take(lambda: self.board.cancel(self.names.governance, self.funds[number], call), "cancel")
 
     def wait(self, seconds: int) -> None:
         """Let time pass."""
@@ -191,7 +193,7 @@ class ModelSide:
         return result
 
     def _model(self, model: Callable[[], Any]) -> Any:
-        logs = self.venue.log, *(fund.log for fund in self.funds)
+        logs = self.venue.log, self.board.log, *(fund.log for fund in self.funds)
         for log in logs:
             log.clear()
         self.count.steps += 1

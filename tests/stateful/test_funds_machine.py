@@ -112,7 +112,9 @@ class Four:
         self.views = {
             kit.fund.address: replace(
                 kit.system,
-                **{name: Cached(self.chain, getattr(kit.system, name)) for name in ("asset", "registry", "house")},
+                asset=Cached(self.chain, kit.asset),
+                registry=Cached(self.chain, kit.registry),
+                house=Cached(self.chain, kit.house),
             )
             for kit in kits
         }
@@ -296,7 +298,7 @@ class Four:
         call = (name, other.model.address)
 
         def give() -> None:
-            one.model.announce(governance, call)
+            one.model.notices.announce(governance, one.model, call)
 
         args = (one.model.address, merger_call(name, other.model.address))
         self.step([], give, board.announce, args, governance)

@@ -98,7 +98,8 @@ class Twins(ModelSide):
         self.kit, self.chain = kit, chain
         names = names_of(kit, isolated, crowd)
         self.keys = {str(trader): trader for trader in traders(kit)}
-        self.parts = {"house": kit.house, "registry": kit.registry, names.funds[0]: kit.fund, names.funds[1]: isolated}
+        self.parts = {"house": kit.house, "registry": kit.registry, "board": kit.notices}
+        self.parts |= {names.funds[0]: kit.fund, names.funds[1]: isolated}
         self.nonce = 0
         parts = ("asset", "fund", "registry", "house")
         views: dict[str, Any] = {name: Cached(chain, getattr(kit.system, name)) for name in parts}
@@ -156,16 +157,18 @@ class Twins(ModelSide):
         data, governance = self._calldata(number, call), self.names.governance
 
         def model() -> bytes:
-            self.funds[number].announce(governance, call)
+            self.board.announce(governance, self.funds[number], call)
             return keccak(data)
 
-        return self.both(model, self.parts[self.names.funds[number]].announce, (data,), governance)
+        return self.both(model, self.kit.notices.announce, (self.names.funds[number], data), governance)
 
     def cancel(self, number: int, call: tuple[Any, ...]) -> Any:
         """That notice withdrawn on both sides."""
         fund, governance = self.funds[number], self.names.governance
-        function, id_ = self.parts[fund.address].cancel_notice, keccak(self._calldata(number, call))
-        return self.both(lambda: fund.cancel_notice(governance, call), function, (id_,), governance)
+        arguments = (fund.address, keccak(self._calldata(number, call)))
+        return self.both(
+            lambda: self.board.cancel(governance, fund, call), self.kit.notices.cancel, arguments, governance
+        )
 
     def _calldata(self, number: int, call: tuple[Any, ...]) -> bytes:
         return bytes(getattr(self.parts[self.names.funds[number]], call[0]).prepare_calldata(*call[1:]))
@@ -226,7 +229,7 @@ class Twins(ModelSide):
             raise DifferentError("; ".join(parts))
 
     def _compare_events(self, raw: list[tuple[Any, ...]]) -> None:
-        sides = {"house": self.venue.log, **{fund.address: fund.log for fund in self.funds}}
+        sides = {"house": self.venue.log, "board": self.board.log, **{fund.address: fund.log for fund in self.funds}}
         found: dict[str, list[Any]] = {part: [] for part in sides}
         by_address = {self.parts[part].address.canonical_address: part for part in sides}
         for entry in sorted(raw):

@@ -252,6 +252,8 @@ def test_check__setup_not_finished__refused(deploy_system: Any, backend: Any, ac
     other = backend.deploy(
         "InsuranceFund",
         kit.asset.address,
+        kit.notices.address,
+        ZERO,
         kit.timelock.address,
         actors.treasurer.address,
         actors.guardian.address,
