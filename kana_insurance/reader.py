@@ -10,6 +10,7 @@ from typing import Any
 
 from kana_insurance.backends import address_of
 from kana_insurance.deployment import System
+from kana_insurance.model.fund_state import CLOSED
 
 _WINDOW = ("cap", "length", "spent", "last")
 _MARKET = ("is_perp", "max_insurance", "used", "bad_debt")
@@ -90,6 +91,8 @@ def fund_state(system: System, contributors: Iterable[Any], fund: Any = None) ->
     state["markets"] = {key: _fields(market, _MARKET) for key, market in kept if market.registered}
     given = [(account, next(values)) for account in people]
     state["contributions"] = {account: amount for account, amount in given if amount}
+    if state["payouts_resume_at"] == CLOSED:
+        state["successor"] = str(fund.successor())
     return state
 
 

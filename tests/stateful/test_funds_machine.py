@@ -51,7 +51,7 @@ WEIGHTS = {
     "govern": 2,
     "wrong_fund": 2,
     "announce": 1,
-    "merge": 1,
+    "merge": 2,
     "wait": 2,
 }
 
@@ -210,7 +210,9 @@ class Four:
                 try:
                     getattr(self, name)(fund, random)
                 except AssertionError as error:
-                    raise AssertionError(f"run {seed}: {error}\n" + "\n".join(told)) from error
+                    raise AssertionError(
+                        f"run {seed}, move {len(told)}: {error}; the last ones: {told[-8:]}"
+                    ) from error
 
     def amount(self, fund: Fund, random: Random) -> int:
         """Something, or an edge."""
@@ -291,17 +293,23 @@ class Four:
         return isolated, shared
 
     def announce(self, fund: Fund, random: Random) -> None:
-        """Notice of the merger to one side of it."""
+        """Notice of the merger to one side of it, or to both and the time that they take."""
         old, successor = self._pair(fund)
-        one, name, other = (old, "hand_over", successor) if random.random() < 0.5 else (successor, "adopt", old)
-        governance, board = str(self.kit.timelock.address), self.kit.notices
-        call = (name, other.model.address)
+        sides = [(old, "hand_over", successor), (successor, "adopt", old)]
+        both = random.random() < 0.5
+        for one, name, other in sides if both else [random.choice(sides)]:
+            self._announce(one, name, other)
+        if both:
+            boa.env.time_travel(seconds=2 * DAY)
+
+    def _announce(self, one: Fund, name: str, other: Fund) -> None:
+        governance, address = str(self.kit.timelock.address), other.model.address
 
         def give() -> None:
-            one.model.notices.announce(governance, one.model, call)
+            one.model.notices.announce(governance, one.model, (name, address))
 
-        args = (one.model.address, merger_call(name, other.model.address))
-        self.step([], give, board.announce, args, governance)
+        args = (one.model.address, merger_call(name, address))
+        self.step([], give, self.kit.notices.announce, args, governance)
 
     def merge(self, fund: Fund, random: Random) -> None:
         """The isolated fund into the shared one of its asset, with or without its market; or the other way."""
