@@ -434,7 +434,7 @@ def bad(twins: Twins) -> Any:
     fund, governance = twins.fund, twins.timelock.address
     second = twins.layers[1][0].address
     call = fund.set_layers.prepare_calldata(layer.address, second, 5_000)
-    fund.announce(call, sender=governance)
+    twins.board.announce(fund.address, call, sender=governance)
     boa.env.evm.patch.timestamp += 33 * DAY
     fund.set_layers(layer.address, second, 5_000, sender=governance)
     twins.token.faucet_to(layer.address, 1_000 * U)
@@ -454,7 +454,9 @@ def test_broken_layer__reverts_the_whole_until_it_is_suspended(twins: Twins, bad
         lambda: cover(twins, 200 * U),
         lambda: fund.settle_fees(0, U, sender=twins.venue.address),
         lambda: fund.pause_payouts(DAY, sender=guardian),
-        lambda: fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address),
+        lambda: twins.board.announce(
+            fund.address, fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address
+        ),
     ]
     for call in refused:
         with boa.reverts("layer: broken"):

@@ -160,10 +160,11 @@ def test_before_finish__no_money_is_accepted(desk: Desk, create: Create) -> None
         ("withdraw_excess", (1,), actors.treasurer),
         ("pause_payouts", (1,), actors.guardian),
         ("resume_payouts", (), actors.guardian),
-        ("announce", (desk.kit.encode(fund, "set_threshold", 1),), actors.deployer),
     ):
         with reverts_with("fund: setup not finished"):
             getattr(fund, function)(*arguments, sender=sender)
+    with reverts_with("notices: setup not finished"):
+        desk.notices.announce(fund, desk.kit.encode(fund, "set_threshold", 1), sender=desk.governance)
     assert (fund.reserve(), desk.asset.balanceOf(fund)) == (0, 10)
     assert fund.coverage(venue, 0) == 0
 
