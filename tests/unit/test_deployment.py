@@ -17,6 +17,9 @@ from kana_insurance.deployment import (
     LOCAL_STAKERS,
     DeploymentConfig,
     DeploymentError,
+    DeploymentRecord,
+    FaucetConfig,
+    FundConfig,
     MarketConfig,
     StakersConfig,
     attach,
@@ -110,6 +113,54 @@ def test_deploy__market_parameters__as_configured(deploy_system: Any) -> None:
     assert (params.grace, params.min_notional, params.position_cap) == (120, 3 * U, 100 * WAD)
     assert (kit.mark(), kit.feeds[0].max_age(), kit.feeds[0].decimals()) == (7 * WAD, 60, 18)
     assert kit.fund.market(kit.house.address, 0).max_insurance == 0
+
+
+def test_deploy__isolated_market__fund_of_its_own(deploy_system: Any) -> None:
+    """M17: with the shared fund's roles and shares, a threshold of its own, nothing of the shared fund's markets."""
+    markets = [
+        MarketConfig(name="A / USD", max_insurance=7 * U, **CAPS),
+        MarketConfig(name="B / USD", isolated=True, threshold=9 * U, max_insurance=3 * U, **CAPS),
+    ]
+    kit = deploy_system(markets=markets)
+    own, house = kit.isolated[1], kit.house.address
+    assert (kit.registry.fund_of(0), kit.registry.fund_of(1)) == (kit.fund.address, own.address)
+    assert (own.threshold(), own.market(house, 1).max_insurance, own.setup_finished()) == (9 * U, 3 * U, True)
+    assert not own.market(house, 0).registered
+    assert not kit.fund.market(house, 1).registered
+    assert [tuple(entry) for entry in kit.factory.funds(0, 9)] == [
+        (kit.fund.address, False, 1, ZERO),
+        (own.address, True, 1, ZERO),
+    ]
+    assert kit.asset.allowance(house, own) == 2**256 - 1
+    assert attach(kit.backend, kit.system.record).isolated[1].address == own.address
+
+
+def test_deploy__other_assets__each_with_fund_and_venue(deploy_system: Any) -> None:
+    """M16: one timelock, board, factory and lens for all."""
+    market = MarketConfig(name="A / BTC", **CAPS)
+    btc = FaucetConfig(name="Kana BTC", symbol="KBTC", decimals=8)
+    kit = deploy_system(others=[FundConfig(asset=btc, threshold=5 * 10**8, markets=[market])])
+    other = kit.of(0)
+    assert (other.asset.decimals(), other.fund.threshold(), other.fund.asset()) == (8, 5 * 10**8, other.asset.address)
+    for part in ("timelock", "notices", "factory", "lens"):
+        assert getattr(kit.system, part).address == getattr(other.system, part).address
+    assert kit.factory.shared_fund(other.asset) == other.fund.address
+    assert (other.house.asset(), other.registry.fund_of(0)) == (other.asset.address, other.fund.address)
+    assert other.house.quote_scale() == 10**28
+    record = kit.system.record
+    assert DeploymentRecord.model_validate_json(record.model_dump_json()) == record
+    assert attach(kit.backend, record).others[0].fund.address == other.fund.address
+
+
+def test_check__fund_that_isnt_the_factorys__refused(kana: Kit, deploy_system: Any) -> None:
+    other = deploy_system()
+    for part, words in (
+        ("fund", "another shared fund"),
+        ("factory", "another shared fund"),
+        ("notices", "another notice"),
+    ):
+        with pytest.raises(DeploymentError, match=words):
+            check(replace(kana.system, **{part: getattr(other.system, part)}))
 
 
 def test_deploy__real_asset_without_code__refused(backend: Any, actors: Actors, outsider: Any) -> None:
