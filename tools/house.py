@@ -23,7 +23,7 @@ MAX_LINES = 600
 MAX_CODE = 24_576
 MAX_INIT_CODE = 49_152
 #: What is deployed from an ERC-5202 blueprint, whose code is a preamble and the creation code (M18).
-BLUEPRINTS, PREAMBLE = frozenset({"InsuranceFund"}), 3
+BLUEPRINTS, PREAMBLE = frozenset({"InsuranceFund", "Backstop"}), 3
 MAX_REASON = 32
 TEXT = {".py", ".vy", ".vyi", ".md", ".sh", ".toml", ".yaml", ".yml", ""}
 REASON = re.compile(r"^[a-z][a-z0-9_]*: \S")
