@@ -14,8 +14,7 @@
        underwriter   the rest: what funds draw, pay and hold, and what governance sets
 
      The underwriter is one contract for ever. It knows the funds and keeps their limits, governance and its notices
-     (M9); so no fund and no governor calls here. Signatures, structs, events and their meaning are described in
-     IBackstop.
+     (M9); so no fund and no governor calls here. Structs and events are described in IBackstop. Optimised for size.
 
      The price of a share is (staked + 1) / (shares + 10**6) with stored amounts (M19). Nothing reads a token balance but
      to measure what comes in; the asset moves last.
