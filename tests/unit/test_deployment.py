@@ -15,6 +15,7 @@ from kana_insurance.backends import CONTRACTS, ZERO
 from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
     LOCAL_STAKERS,
+    ROLES,
     DeploymentConfig,
     DeploymentError,
     DeploymentRecord,
@@ -32,7 +33,6 @@ from kana_insurance.deployment import (
 )
 from kana_insurance.testing import COIN, DAY, Actors, Kit, U, reverts_with
 
-ROLE_WORDS = ("DEFAULT_ADMIN_ROLE", "TREASURER_ROLE", "GUARDIAN_ROLE", "DEPLOYER_ROLE")
 CAPS = {"open_interest_cap": 1_000 * WAD, "position_cap": 100 * WAD}
 
 
@@ -57,8 +57,7 @@ def test_deploy__local_configuration__whole_system_as_configured(kana: Kit, acto
 def test_deploy__afterwards__deployer_holds_no_role(kana: Kit, deployer: Any, outsider: Any) -> None:
     """M9, M36, T39: every role of every governed contract is read."""
     for contract in (kana.fund, kana.registry):
-        for role in ROLE_WORDS:
-            word = getattr(kana.fund, role)()
+        for role, word in ROLES.items():
             assert not contract.hasRole(word, deployer.address), role
             assert not contract.hasRole(word, outsider.address), role
     for role in ("PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", "DEFAULT_ADMIN_ROLE"):
