@@ -408,16 +408,16 @@ def check(system: System) -> None:
     def same(one: Any, other: Any) -> bool:
         return to_checksum_address(address_of(one)) == to_checksum_address(address_of(other))
 
-    demand(same(factory.governance(), governance), "the factory isn't governed by the timelock")
-    demand(bool(factory.setup_finished()), "the factory's setup isn't finished")
-    demand(same(factory.notices(), system.notices), "the factory knows another notice board")
-    demand(same(factory.shared_fund(address_of(system.asset)), fund), "the factory knows another shared fund")
     for name, contract in (governed | own).items():
         for role, word in ROLES.items():
             demand(not contract.hasRole(word, deployer), f"the deployer still holds {role} of the {name}")
         demand(same(contract.governance(), governance), f"the {name} isn't governed by the timelock")
         demand(contract.hasRole(ROLES["DEFAULT_ADMIN_ROLE"], governance), f"the timelock isn't admin of the {name}")
         demand(contract.hasRole(ROLES["GUARDIAN"], config.guardian), f"the guardian isn't guardian of the {name}")
+    demand(same(factory.governance(), governance), "the factory isn't governed by the timelock")
+    demand(bool(factory.setup_finished()), "the factory's setup isn't finished")
+    demand(same(factory.notices(), system.notices), "the factory knows another notice board")
+    demand(same(factory.shared_fund(address_of(system.asset)), fund), "the factory knows another shared fund")
     for role in ("PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", "DEFAULT_ADMIN_ROLE"):
         word = getattr(system.timelock, role)()
         demand(not system.timelock.hasRole(word, deployer), f"the deployer still holds {role} of the timelock")
@@ -471,11 +471,11 @@ def _check_layers(system: System, demand: Callable[[bool, str], None], same: Cal
             )
         demand(same(underwriter.governance(), governance), f"the {whose} layer isn't governed by the timelock")
         demand(bool(underwriter.setup_finished()), f"the setup of the {whose} layer isn't finished")
-        made = system.factory.backstop_of(address_of(underwriter))
-        demand(same(made, backstop), f"the {whose} layer isn't the factory's")
         demand(same(underwriter.backstop(), backstop), f"the {whose} layer knows another backstop")
         demand(same(backstop.underwriter(), underwriter), f"the {whose} backstop obeys another underwriter")
         demand(same(backstop.asset(), system.asset), f"the {whose} backstop holds another asset")
+        made = system.factory.backstop_of(address_of(underwriter))
+        demand(same(made, backstop), f"the {whose} layer isn't the factory's")
         kept, wanted = underwriter.terms(address_of(fund)), layer.config
         demand(bool(kept.registered), f"the fund isn't registered with the {whose} layer")
         terms = (int(kept.limit), int(kept.window_cap), int(kept.window_length), int(kept.premium_bps))
