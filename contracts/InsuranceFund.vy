@@ -1,28 +1,30 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
+# pragma optimize codesize
 """
 @title InsuranceFund
 @license AGPL-3.0-only
 @author Kana
 @notice One pot of one asset that pays shortfalls of the venues that report to it. It is fed by contributions, slices
         of liquidations and fees; what it gathers above its threshold goes to a treasury.
-@dev A facade. The books are kept by the module ledger, the tokens by custody, the layers behind the reserve by
-     fund_layers, membership by roles, announced calls by fund_notices; here is who may do what:
+@dev A facade over modules: ledger keeps the books, custody the tokens, fund_layers the layers behind the reserve, roles
+     the memberships; succession hands over and adopts; a NoticeBoard keeps the notices. Here is who may do what:
 
        anyone        contribute, contribute_with_permit, skim
        venues        settle_liquidation(s), settle_fees, cover_shortfall, record_bad_debt, repay_bad_debt, release_market
        treasurers    withdraw_excess (M8)
        guardians     pause_payouts, resume_payouts, suspend_layer, resume_layer (M37)
-       governance    the rest; what lets more be drawn only after a notice that is kept here (M9)
+       factory       hand_over, adopt (M18)
+       governance    the rest; what lets more be drawn only after a notice (M9)
 
-     Until `finish_setup` the deployer acts as governance, without notice, and no money is accepted. Signatures,
-     structs, events and their meaning are described in IInsuranceFund.
-     The asset moves last, and what comes in is measured (M6); nothing else reads a token balance.
+     Until `finish_setup` the deployer acts as governance, without notice, and no money is accepted. Structs and events
+     are described in IInsuranceFund and ISuccession. The asset moves last, and what comes in is measured (M6); nothing
+     else reads a token balance. Optimised for size: with its constructor it fits a blueprint (M18).
 @custom:security A venue is trusted with its own markets: it is paid the shortfalls that it reports, within a market's
                  maximum and the window. Nothing here can mend an asset that takes or freezes balances.
                  A layer is trusted to say what it pays and what its exits are held for; what it pays is measured.
 @custom:invariant I1: balance of the asset >= reserve.
-                  I2: no slice and no fee lifts the reserve above threshold + total bad debt.
+                  I2: no slice and no fee lifts the reserve above threshold + total bad debt; an adoption may (M18).
                   I4: a withdrawal leaves reserve >= threshold + total bad debt.
                   I5: no cover lifts `used` of a perp market above its maximum; `used` falls only by M12.
                   I7: a layer is asked only when the reserve is 0 and every earlier one paid what it could.
@@ -36,6 +38,7 @@ from snekmate.auth import access_control
 from snekmate.tokens.interfaces import IERC20Permit
 
 from contracts.interfaces import IInsuranceFund
+from contracts.interfaces import ISuccession
 
 from contracts.modules import checks
 from contracts.modules import custody
@@ -45,51 +48,45 @@ from contracts.modules import fund_views
 from contracts.modules import fund_words
 from contracts.modules import ledger
 from contracts.modules import limits
-from contracts.modules import notices
 from contracts.modules import pause
 from contracts.modules import roles
 from contracts.modules import settings
+from contracts.modules import succession
 
 implements: IERC165
 implements: IInsuranceFund
+implements: ISuccession
 
 uses: access_control
 initializes: roles
-initializes: notices
 initializes: custody
 initializes: fund_layers[custody := custody]
 initializes: ledger[fund_layers := fund_layers]
 initializes: settings[ledger := ledger]
-initializes: fund_notices[
-    fund_layers := fund_layers, ledger := ledger, notices := notices
-]
+initializes: fund_notices[fund_layers := fund_layers, ledger := ledger]
+initializes: succession[fund_notices := fund_notices, ledger := ledger]
 initializes: fund_views[fund_layers := fund_layers, ledger := ledger]
 
-# Left out: snekmate's `set_role_admin` (governance administers every role) and its `grantRole`, `revokeRole` and
-# `renounceRole`, which are wrapped below for the lock and the guards.
+# Left out: snekmate's `set_role_admin` (governance administers every role); `grantRole`, `revokeRole` and `renounceRole`,
+# wrapped below for the lock and the guards; the names of the roles, for size: see docs/roles.md.
 exports: (
     # Roles
-    access_control.DEFAULT_ADMIN_ROLE,
     access_control.hasRole,
     access_control.getRoleAdmin,
     access_control.supportsInterface,
-    roles.TREASURER_ROLE,
-    roles.GUARDIAN_ROLE,
-    roles.DEPLOYER_ROLE,
     roles.governance,
     roles.members,
     # The books
     custody.__interface__,
     fund_notices.__interface__,
     fund_views.__interface__,
+    succession.__interface__,
 )
 
 # ---------------------------------------------------------------- constants
 
 # Settlements in a batch.
 MAX_BATCH: constant(uint256) = 64
-# Calldata of the longest call that may be announced: a selector and seven words.
-MAX_CALL: constant(uint256) = 228
 # Length of the window at first, seconds.
 FIRST_WINDOW: constant(uint256) = 86_400
 # Decimals for which 112 bits and the venues' QUOTE_SCALE have room (M16).
@@ -101,6 +98,8 @@ MAX_DECIMALS: constant(uint8) = 18
 @deploy
 def __init__(
     asset: address,
+    notices: address,
+    factory: address,
     governance: address,
     treasurer: address,
     guardian: address,
@@ -113,6 +112,8 @@ def __init__(
     """
     @notice Create a fund that takes no money until `finish_setup`. Its creator gets no role.
     @param asset ERC-20 of 6 to 18 decimals.
+    @param notices The board that keeps its notices, for ever (M9).
+    @param factory Who may merge it with another fund; the zero address for nobody (M18).
     @param governance A timelock whose delay can't fall below 2 days (M9).
     @param treasurer First of those who may withdraw the excess.
     @param guardian First of those who may pause.
@@ -128,15 +129,19 @@ def __init__(
         decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS,
         "fund: bad decimals",
     )
+    checks._require(notices.is_contract, "fund: notices without code")
     checks._require(treasury != empty(address), "fund: zero address")
 
     custody.__init__(asset, treasury)
+    fund_notices.__init__(notices)
+    succession.__init__(factory)
     roles.__init__(governance, deployer)
     roles._add(roles.TREASURER_ROLE, treasurer)
     roles._add(roles.GUARDIAN_ROLE, guardian)
     log IInsuranceFund.GovernanceTransferred(old=empty(address), new=governance)
     ledger.pot = fund_words._with_resume_at(0, fund_words.NOT_OPEN)
-    settings._set_terms(threshold, liquidator_bps, fund_bps)
+    settings._set_threshold(threshold)
+    settings._set_split(liquidator_bps, fund_bps)
     # No window at first: whatever its length.
     ledger.window_length = FIRST_WINDOW
 
@@ -176,9 +181,9 @@ def skim(contributor: address) -> uint256:
     """
     @notice Book what was transferred to the fund without a call (M6).
     """
-    pot: uint256 = ledger._open_pot()
-    balance: uint256 = staticcall IERC20(custody.ASSET).balanceOf(self)
-    amount: uint256 = limits._left(balance, fund_words._reserve(pot))
+    amount: uint256 = limits._left(
+        custody._balance(self), fund_words._reserve(ledger._open_pot())
+    )
     checks._require(amount > 0, "fund: nothing to skim")
     ledger._contribute(contributor, amount)
     return amount
@@ -194,7 +199,9 @@ def settle_liquidation(
     @notice Split what a liquidation of the caller's market left, and pull the fund's part but for what repays bad
             debt (M1, M14).
     """
-    pot: uint256 = ledger._open_pot()
+    pot: uint256 = ledger.pot
+    if pot >> 224 >= fund_words.CLOSED:
+        ledger._open_pot()
     parts: IInsuranceFund.Split = ledger._settle(
         msg.sender,
         market_id,
@@ -202,7 +209,9 @@ def settle_liquidation(
         pot & fund_words.MAX_AMOUNT,
         ledger.terms,
     )
-    booked: uint256 = parts.fund - parts.repaid
+    booked: uint256 = parts.fund
+    if parts.repaid > 0:
+        booked -= parts.repaid
     if booked > 0:
         ledger.pot = pot + booked
         custody._pull(self, booked)
@@ -325,12 +334,12 @@ def pause_payouts(duration: uint256):
     """
     self._check_guardian(False)
     pot: uint256 = ledger._open_pot()
-    last: uint256 = fund_words._resume_at(pot)
-    resume_at: uint256 = ledger._next_resume_at(last, duration)
-    notices._hold(block.timestamp, last + notices.AFTER_PAUSE)
+    resume_at: uint256 = ledger._next_resume_at(
+        fund_words._resume_at(pot), duration
+    )
     ledger.pot = fund_words._with_resume_at(pot, resume_at)
     log IInsuranceFund.PayoutsPaused(guardian=msg.sender, resume_at=resume_at)
-    fund_layers._hold(resume_at)
+    fund_notices._hold(resume_at)
 
 
 @external
@@ -345,7 +354,7 @@ def resume_payouts():
     )
     ledger.pot = fund_words._with_resume_at(pot, block.timestamp)
     log IInsuranceFund.PayoutsResumed(account=msg.sender)
-    fund_layers._hold(block.timestamp)
+    fund_notices._hold(block.timestamp)
 
 
 @external
@@ -354,6 +363,7 @@ def suspend_layer(place: uint256, duration: uint256):
     @notice Let a layer count as empty for a while (M10).
     """
     self._check_guardian(False)
+    ledger._check_not_closed()
     last: uint256 = fund_layers._word(place) >> 160
     resume_at: uint256 = ledger._next_resume_at(last, duration)
     layer: address = fund_layers._suspend(place, resume_at)
@@ -368,6 +378,7 @@ def resume_layer(place: uint256):
     @notice End a suspension early; governance may too, and anyone where it has ended by itself. While payouts are held,
             the layer's exits are from now on (M37).
     """
+    ledger._check_not_closed()
     until: uint256 = fund_layers._word(place) >> 160
     self._check_guardian(
         roles._is_governance(msg.sender)
@@ -375,7 +386,37 @@ def resume_layer(place: uint256):
     )
     layer: address = fund_layers._suspend(place, min(until, block.timestamp))
     log IInsuranceFund.LayerResumed(layer=layer, account=msg.sender)
-    self._hold_while_held(ledger.pot)
+    self._hold_layers()
+
+
+# ------------------------------------------------------------------ factory
+
+@external
+def hand_over(
+    successor: address, venue: address, market_id: uint256
+) -> ISuccession.HandOver:
+    """
+    @notice Close the fund for ever and send its reserve to a successor, once; hand it a market (M18).
+    """
+    succession._check_factory()
+    handed: ISuccession.HandOver = succession._hand_over(
+        successor, venue, market_id
+    )
+    if handed.reserve > 0:
+        custody._send(custody.ASSET, successor, handed.reserve)
+    return handed
+
+
+@external
+def adopt(old: address, handed: ISuccession.HandOver):
+    """
+    @notice Take over what a fund handed over (M18).
+    """
+    succession._check_factory()
+    succession._adopt(old, handed)
+    custody._check_received(
+        custody._balance(self) >= fund_words._reserve(ledger.pot)
+    )
 
 
 # --------------------------------------------------------------- governance
@@ -386,7 +427,7 @@ def finish_setup():
     @notice Open the fund for money and end the deployer's power, once (M9).
     """
     pot: uint256 = ledger.pot
-    checks._require(pot >= fund_words.CLOSED_POT, "fund: setup finished")
+    checks._require(pot >= fund_words.NOT_OPEN_POT, "fund: setup finished")
     checks._require(
         roles._has(roles.DEPLOYER_ROLE, msg.sender), "fund: not deployer"
     )
@@ -396,32 +437,13 @@ def finish_setup():
 
 
 @external
-def announce(call: Bytes[MAX_CALL]) -> bytes32:
-    """
-    @notice Give notice of a call that lets more be drawn (M9).
-    """
-    self._check_governance()
-    ledger._open_pot()
-    return fund_notices._announce(call)
-
-
-@external
-def cancel_notice(id: bytes32):
-    """
-    @notice Withdraw a notice.
-    """
-    self._check_governance()
-    fund_notices._cancel(id)
-
-
-@external
 def register_market(venue: address, market_id: uint256, is_perp: bool):
     """
     @notice Let a venue report for a market (M12). Needs notice.
     """
-    self._check_governance()
+    self._check_setter()
     settings._register(venue, market_id, is_perp)
-    fund_notices._use(3)
+    fund_notices._use(fund_notices._call())
 
 
 @external
@@ -429,9 +451,9 @@ def replace_venue(venue: address, market_id: uint256, new_venue: address):
     """
     @notice Hand a market with its maximum, use and bad debt to another venue. Needs notice.
     """
-    self._check_governance()
+    self._check_setter()
     settings._move(venue, market_id, new_venue)
-    fund_notices._use(3)
+    fund_notices._use(fund_notices._call())
 
 
 @external
@@ -441,9 +463,9 @@ def set_max_insurance(
     """
     @notice Set what a market may cost the fund for life (M12, M31). Needs notice to raise.
     """
-    self._check_governance()
+    self._check_setter()
     if settings._set_max_insurance(venue, market_id, max_insurance):
-        fund_notices._use(3)
+        fund_notices._use(fund_notices._call())
 
 
 @external
@@ -451,9 +473,9 @@ def set_threshold(threshold: uint256):
     """
     @notice Set the cap of the reserve (M1, M8). Needs notice to lower.
     """
-    self._check_governance()
+    self._check_setter()
     if settings._set_threshold(threshold):
-        fund_notices._use(1)
+        fund_notices._use(keccak256(slice(msg.data, 0, 36)))
 
 
 @external
@@ -461,10 +483,8 @@ def set_split(liquidator_bps: uint256, fund_bps: uint256):
     """
     @notice Set the shares of a liquidation (M1).
     """
-    self._check_governance()
-    settings._set_terms(
-        fund_words._threshold(ledger.terms), liquidator_bps, fund_bps
-    )
+    self._check_setter()
+    settings._set_split(liquidator_bps, fund_bps)
 
 
 @external
@@ -472,9 +492,9 @@ def set_window(cap: uint256, length: uint256):
     """
     @notice Set the leaky bucket of payouts (M11). Needs notice to raise or lift the cap and to shorten the window.
     """
-    self._check_governance()
+    self._check_setter()
     if settings._set_window(cap, length):
-        fund_notices._use(2)
+        fund_notices._use(keccak256(slice(msg.data, 0, 68)))
 
 
 @external
@@ -483,12 +503,10 @@ def set_layers(staked: address, reinsurance: address, staker_bps: uint256):
     @notice Name the layers behind the reserve, and the stakers' share of revenue (M10, M24). Needs notice for a layer
             that is new in its place.
     """
-    self._check_governance()
+    self._check_setter()
     if fund_layers._set(staked, reinsurance, staker_bps):
-        fund_notices._use_for(3, [staked, reinsurance])
-        if ledger.pot < fund_words.CLOSED_POT:
-            fund_layers.joined_at = block.timestamp
-            self._hold_while_held(ledger.pot)
+        fund_notices._use_for(fund_notices._call(), [staked, reinsurance], True)
+        self._hold_layers()
 
 
 @external
@@ -549,6 +567,16 @@ def _check_governance():
 
 @internal
 @view
+def _check_setter():
+    """
+    @notice Governance, as long as the fund wasn't handed over (M18).
+    """
+    self._check_governance()
+    ledger._check_not_closed()
+
+
+@internal
+@view
 def _check_guardian(allowed: bool):
     checks._require(
         allowed or roles._has(roles.GUARDIAN_ROLE, msg.sender),
@@ -557,10 +585,11 @@ def _check_guardian(allowed: bool):
 
 
 @internal
-def _hold_while_held(pot: uint256):
+def _hold_layers():
     """
-    @notice Layers that begin to count while payouts are paused, or within a day after, are held like the others (M37).
+    @notice Layers that begin to count are held until a day after payouts resume, or resumed, like the others (M37);
+            before the setup is finished, none is.
     """
-    resume_at: uint256 = fund_words._resume_at(pot)
-    if block.timestamp < resume_at + notices.AFTER_PAUSE:
+    resume_at: uint256 = fund_words._resume_at(ledger.pot)
+    if resume_at != fund_words.NOT_OPEN:
         fund_layers._hold(resume_at)

@@ -17,6 +17,7 @@ from ethereum.ercs import IERC20Detailed
 
 from contracts.interfaces import IBackstop
 from contracts.interfaces import IClearingHouse
+from contracts.interfaces import IFundFactory
 from contracts.interfaces import IInsuranceFund
 from contracts.interfaces import ILayer
 from contracts.interfaces import ILens
@@ -33,6 +34,7 @@ MAX_MARKETS: constant(uint256) = 64
 MAX_TRADERS: constant(uint256) = 256
 MAX_LAYERS: constant(uint256) = 2
 MAX_EXITS: constant(uint256) = 128
+MAX_FUNDS: constant(uint256) = 64
 BPS: constant(uint256) = 10_000
 
 # -------------------------------------------------------------------- views
@@ -76,6 +78,26 @@ def fund_state(fund: address, house: address) -> ILens.FundState:
         layers=self._layers(fund, placed),
         markets=self._insured_markets(fund, house),
     )
+
+
+@external
+@view
+def funds(
+    factory: address, start: uint256, count: uint256
+) -> DynArray[ILens.FundSummary, MAX_FUNDS]:
+    """
+    @notice A page of a factory's funds, each in a line (M16 to M18).
+    @param factory The factory.
+    @param start Number of the first one, in the order of creation.
+    @param count How many at most.
+    """
+    page: DynArray[IFundFactory.FundEntry, MAX_FUNDS] = staticcall IFundFactory(
+        factory
+    ).funds(start, count)
+    answer: DynArray[ILens.FundSummary, MAX_FUNDS] = []
+    for entry: IFundFactory.FundEntry in page:
+        answer.append(self._summary(entry))
+    return answer
 
 
 @external
@@ -200,6 +222,48 @@ def health(
 
 
 # ---------------------------------------------------------------- internals
+
+@internal
+@view
+def _summary(entry: IFundFactory.FundEntry) -> ILens.FundSummary:
+    insurer: IInsuranceFund = IInsuranceFund(entry.fund)
+    asset: address = staticcall insurer.asset()
+    state: ILens.FundSummary = empty(ILens.FundSummary)
+    state.fund = entry.fund
+    state.asset = asset
+    state.decimals = staticcall IERC20Detailed(asset).decimals()
+    state.is_isolated = entry.is_isolated
+    state.successor = entry.successor
+    state.market_count = entry.market_count
+    state.setup_finished = staticcall insurer.setup_finished()
+    state.payouts_paused = staticcall insurer.payouts_paused()
+    state.reserve = staticcall insurer.reserve()
+    state.threshold = staticcall insurer.threshold()
+    state.total_bad_debt = staticcall insurer.total_bad_debt()
+    placed: IInsuranceFund.Layers = staticcall insurer.layers()
+    state.layer_capacity = self._capacity(
+        entry.fund, placed.staked, placed.staked_suspended_until
+    ) + self._capacity(
+        entry.fund, placed.reinsurance, placed.reinsurance_suspended_until
+    )
+    if not state.payouts_paused:
+        window: IInsuranceFund.Window = staticcall insurer.window()
+        state.coverage = min(window.left, state.reserve + state.layer_capacity)
+    return state
+
+
+@internal
+@view
+def _capacity(
+    fund: address, layer: address, suspended_until: uint256
+) -> uint256:
+    """
+    @dev What a layer would pay a fund now; a suspended one isn't asked (M10).
+    """
+    if layer == empty(address) or block.timestamp < suspended_until:
+        return 0
+    return staticcall ILayer(layer).capacity(fund)
+
 
 @internal
 @view

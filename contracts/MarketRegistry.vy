@@ -10,12 +10,14 @@
      while (M37). Ids count up from 0 and are never used twice.
      What the house is told it is told with the call: while the registry is in the middle of one, its own views are closed.
 @custom:security A feed is trusted with its market. Where a market is insured is decided by its fund as much as by this registry:
-    the fund has to have registered it, after its own notice (M9).
+    the fund has to have registered it, after its own notice (M9). The factory names the fund that serves it (M18): nothing
+    that only pretends to be a fund gets an allowance over the house's tokens.
 """
 
 from snekmate.auth import access_control
 
 from contracts.interfaces import IClearingHouse
+from contracts.interfaces import IFundFactory
 from contracts.interfaces import IInsuranceFund
 from contracts.interfaces import IMarketRegistry
 from contracts.interfaces import IPriceFeed
@@ -40,6 +42,11 @@ exports: (
     roles.members,
 )
 
+# --------------------------------------------------------------- immutables
+
+# Made the funds, and knows which of them serves which market (M18).
+factory: public(immutable(address))
+
 # ------------------------------------------------------------------ storage
 
 # The one house whose markets these are.
@@ -63,6 +70,7 @@ def __init__(
     guardian: address,
     deployer: address,
     fee_recipient: address,
+    fund_factory: address,
 ):
     """
     @notice Name who governs, guards and wires; the account that creates the registry keeps nothing.
@@ -70,7 +78,10 @@ def __init__(
     @param guardian May pause trading.
     @param deployer Acts as governance until it finishes the setup.
     @param fee_recipient Credited the part of the fees that isn't the fund's.
+    @param fund_factory Made the funds that insure the markets.
     """
+    assert fund_factory.is_contract, "registry: factory without code"
+    factory = fund_factory
     roles.__init__(governance, deployer)
     roles._add(roles.GUARDIAN_ROLE, guardian)
     log IMarketRegistry.GovernanceTransferred(
@@ -111,8 +122,8 @@ def finish_setup():
 @external
 def list_market(params: IMarketRegistry.Params) -> uint256:
     """
-    @notice Lists a market that its fund has registered under `next_market_id` of the house, and lets the house grant the fund its
-            allowance (M38).
+    @notice Lists a market that its fund has registered under `next_market_id` of the house and that the factory has assigned to
+            it, and lets the house grant the fund its allowance (M38).
     @return The market's id; ids count up from 0.
     """
     self._check_governance()
@@ -147,15 +158,13 @@ def remove_market(market_id: uint256):
 @external
 def replace_fund(market_id: uint256, fund: address):
     """
-    @notice Moves a market to another fund of the same asset that has registered it; no bad debt may be left in the old one.
+    @notice Moves a market to the fund that serves it now: after a merger, in the same batch of the timelock (M18).
+    @dev What it owed and had used went with the merger; a market that its fund has let go of owed nothing.
     """
     self._check_governance()
     params: IMarketRegistry.Params = self._params(market_id)
     old: address = params.fund
     assert fund != old, "registry: same fund"
-    assert (
-        staticcall IInsuranceFund(old).bad_debt(self.house, market_id) == 0
-    ), "registry: market has bad debt"
     self._check_fund(market_id, fund)
     params.fund = fund
     self._words[market_id] = market_words._pack(params)
@@ -502,10 +511,13 @@ def _check_feed(feed: address):
 @view
 def _check_fund(market_id: uint256, fund: address):
     """
-    @dev The fund has registered the market as the house's, and pays in the house's asset (M16).
+    @dev The fund serves the market, as the factory that made it says (M18), has registered it as the house's, and pays in
+         the house's asset (M16).
     """
-    assert fund.is_contract, "registry: fund without code"
     house: address = self.house
+    server: address = staticcall IFundFactory(factory).fund_of(house, market_id)
+    assert server != empty(address), "registry: market unassigned"
+    assert fund == server, "registry: other fund's market"
     market: IInsuranceFund.Market = staticcall IInsuranceFund(fund).market(
         house, market_id
     )

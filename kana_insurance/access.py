@@ -57,8 +57,10 @@ def _only(role: str, reason: str) -> dict[str, str]:
 
 _FUND_GOVERNANCE = _only("governance", "fund: not governance")
 _FUND_VENUE = _only("venue", "fund: unknown market")
+_BOARD_GOVERNANCE = _only("governance", "notices: not governance")
 _UNDERWRITER_GOVERNANCE = _only("governance", "layer: not governance")
 _BACKSTOP_UNDERWRITER = _only("underwriter", "backstop: not underwriter")
+_FACTORY_GOVERNANCE = _only("governance", "factory: not governance")
 _REGISTRY_GOVERNANCE = _only("governance", "registry: not governance")
 _TIMELOCK_PROPOSER = _only("proposer", "access_control: account is missing role")
 _TIMELOCK_ITSELF = _only("governance", "timelock: not the timelock")
@@ -84,8 +86,8 @@ ACCESS: dict[str, dict[str, Rule]] = {
             "guardian governance", "fund: not guardian", "end a suspension (M10); anyone once it is over"
         ),
         "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
-        "announce": _rule(**_FUND_GOVERNANCE, purpose="give notice of a call that lets more be drawn (M9)"),
-        "cancel_notice": _rule(**_FUND_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "hand_over": _rule("", "fund: not factory", "close the fund and hand it to its successor; a factory (M18)"),
+        "adopt": _rule("", "fund: not factory", "take over what another fund handed over; a factory (M18)"),
         "register_market": _rule(**_FUND_GOVERNANCE, purpose="let a venue report a market, with notice (M9)"),
         "replace_venue": _rule(**_FUND_GOVERNANCE, purpose="hand a market to another venue, with notice (M9)"),
         "set_max_insurance": _rule(**_FUND_GOVERNANCE, purpose="limit a market; raising with notice (M31)"),
@@ -98,6 +100,20 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "revokeRole": _rule(**_FUND_GOVERNANCE, purpose="dismiss them (M36)"),
         "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
         "rescue": _rule(**_FUND_GOVERNANCE, purpose="send other tokens than the asset to the treasury (M38)"),
+    },
+    "FundFactory": {
+        "create_fund": _rule(**_FACTORY_GOVERNANCE, purpose="create a fund (M18)"),
+        "create_layer": _rule(**_FACTORY_GOVERNANCE, purpose="create a staked layer (M18, M23)"),
+        "assign": _rule(**_FACTORY_GOVERNANCE, purpose="name the fund that serves a market (M17, M18)"),
+        "merge": _rule(**_FACTORY_GOVERNANCE, purpose="merge a fund into another, by notices of both (M18)"),
+        "finish_setup": _rule("", "factory: setup finished", "end the deployer's power, once (M9)"),
+        "set_governance": _rule(**_FACTORY_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+    },
+    "NoticeBoard": {
+        "announce": _rule(**_BOARD_GOVERNANCE, purpose="give notice of a call to a fund that lets more be drawn (M9)"),
+        "cancel": _rule(**_BOARD_GOVERNANCE, purpose="withdraw a notice (M9)"),
+        "use": _anyone("use up a notice of the caller's own, as a fund does (M9)"),
+        "hold": _anyone("let the caller's own notices stand still, as a fund does (M37)"),
     },
     "Underwriter": {
         "absorb": _anyone("pay a fund what its terms let it draw, others nothing (M21, M23)"),
@@ -166,7 +182,9 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "finish_setup": _rule("", "registry: setup finished", "end the deployer's power, once (M9)"),
         "list_market": _rule(**_REGISTRY_GOVERNANCE, purpose="list a market that its fund has registered (M31)"),
         "remove_market": _rule(**_REGISTRY_GOVERNANCE, purpose="remove an empty market (M31)"),
-        "replace_fund": _rule(**_REGISTRY_GOVERNANCE, purpose="move a market to another fund (M38)"),
+        "replace_fund": _rule(
+            **_REGISTRY_GOVERNANCE, purpose="move a market to the fund that serves it now (M18, M38)"
+        ),
         "set_feed": _rule(**_REGISTRY_GOVERNANCE, purpose="replace a price feed (M30)"),
         "set_margins": _rule(**_REGISTRY_GOVERNANCE, purpose="set margins and fill band (M27)"),
         "set_fees": _rule(**_REGISTRY_GOVERNANCE, purpose="set fees and the fund's part (M24)"),

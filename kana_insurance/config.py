@@ -26,6 +26,16 @@ def _asset(value: str) -> str:
     return value if value == FAUCET_TOKEN else _address(value)
 
 
+class FaucetConfig(BaseModel):
+    """A new token that anyone mints, for local chains and testnets alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=25)]
+    symbol: Annotated[str, Field(min_length=1, max_length=5)]
+    decimals: Annotated[int, Field(ge=6, le=18)]
+
+
 # Amounts are decimal strings in JSON: they pass what other languages read as numbers.
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), PlainSerializer(str, return_type=str, when_used="json")]
 Price = Annotated[int, Field(gt=0, le=10**30), PlainSerializer(str, return_type=str, when_used="json")]
@@ -60,6 +70,9 @@ class MarketConfig(BaseModel):
     min_notional: Amount | None = None
     open_interest_cap: Amount
     position_cap: Amount
+    #: Whether the market has a fund of its own (M17), and that one's threshold, base units; None: the shared fund's.
+    isolated: bool = False
+    threshold: Annotated[Amount, Field(gt=0)] | None = None
 
 
 class Registration(BaseModel):
@@ -100,21 +113,13 @@ class StakersConfig(BaseModel):
 LOCAL_STAKERS = StakersConfig(limit=1_000_000 * 10**6)
 
 
-class DeploymentConfig(BaseModel):
-    """All that a deployment is made of. Amounts are base units of the asset."""
+class FundConfig(BaseModel):
+    """A fund of one asset, its layers, and the venue settled in that asset. Amounts are base units of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: An existing token, or "KanaUSDT" for a new faucet token (local chains and testnets alone).
-    asset: Annotated[str, AfterValidator(_asset)] = FAUCET_TOKEN
-    proposers: Annotated[list[Address], Field(min_length=1)]
-    executors: Annotated[list[Address], Field(min_length=1)]
-    treasurer: Address
-    guardian: Address
-    treasury: Address
-    fee_recipient: Address
-    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
-    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    #: An existing token, or on local chains and testnets alone a new faucet token, "KanaUSDT" or one of one's own.
+    asset: Annotated[str, AfterValidator(_asset)] | FaucetConfig = FAUCET_TOKEN
     threshold: Annotated[Amount, Field(gt=0)]
     liquidator_bps: Annotated[int, Field(ge=0, le=5_000)] = 3_000
     fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
@@ -133,12 +138,41 @@ class DeploymentConfig(BaseModel):
     registrations: list[Registration] = []
 
     @model_validator(mode="after")
-    def _consistent(self) -> DeploymentConfig:
+    def _with_venue(self) -> FundConfig:
         if self.markets and not self.venue:
             raise ValueError("markets need the venue")
+        return self
+
+    @property
+    def has_faucet(self) -> bool:
+        """Whether anyone mints the asset."""
+        return self.asset == FAUCET_TOKEN or isinstance(self.asset, FaucetConfig)
+
+
+class DeploymentConfig(FundConfig):
+    """All that a deployment is made of: the roles, a first fund with its venue, and further ones of other assets."""
+
+    proposers: Annotated[list[Address], Field(min_length=1)]
+    executors: Annotated[list[Address], Field(min_length=1)]
+    treasurer: Address
+    guardian: Address
+    treasury: Address
+    fee_recipient: Address
+    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    #: Funds of other assets, each with a venue of its own, with the same timelock, factory and roles (M16).
+    others: list[FundConfig] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DeploymentConfig:
         if self.timelock_delay < self.timelock_floor:
             raise ValueError("timelock_delay is below timelock_floor")
         return self
+
+    def of(self, other: FundConfig) -> DeploymentConfig:
+        """The configuration of one of ``others`` as of a deployment of its own with the same roles."""
+        own = {name: getattr(other, name) for name in FundConfig.model_fields}
+        return self.model_copy(update={**own, "others": []})
 
     def holders(self) -> dict[str, list[str]]:
         """The accounts by role."""

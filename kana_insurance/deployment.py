@@ -7,27 +7,41 @@ and refuses a system for which it doesn't hold.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from eth_utils import keccak, to_checksum_address
-from pydantic import BaseModel, ValidationError
 
-from kana_insurance.backends import ROOT, ZERO, Backend, address_of
+from kana_insurance.backends import ZERO, Backend, address_of
 from kana_insurance.config import (
     DAY,
     FAUCET_TOKEN,
     LOCAL_STAKERS,
     DeploymentConfig,
+    FaucetConfig,
+    FundConfig,
     MarketConfig,
     Registration,
     StakersConfig,
     local_config,
+)
+from kana_insurance.system import (
+    CONTRACT_NAMES,
+    LOCAL_CHAINS,
+    ROLES,
+    TEST_CHAINS,
+    DeploymentError,
+    DeploymentRecord,
+    Layer,
+    MarketRecord,
+    System,
+    attach,
+    network_name,
+    project_version,
+    read_config,
+    read_record,
+    record_path,
 )
 
 __all__ = [
@@ -39,6 +53,8 @@ __all__ = [
     "DeploymentConfig",
     "DeploymentError",
     "DeploymentRecord",
+    "FaucetConfig",
+    "FundConfig",
     "Layer",
     "MarketConfig",
     "MarketRecord",
@@ -48,229 +64,83 @@ __all__ = [
     "attach",
     "check",
     "deploy",
+    "fund_terms",
+    "layer_terms",
     "local_config",
     "network_name",
     "project_version",
     "read_config",
     "read_record",
     "record_path",
+    "wire_layer",
 ]
-
-#: Chains on which anyone makes the tokens and the prices.
-LOCAL_CHAINS = frozenset({1337, 31337})
-TEST_CHAINS = frozenset({11155111, 17000, 560048, 84532, 421614, 11155420, 80002})
-#: Roles that must end with someone else than the deployer.
-ROLES = {
-    "DEFAULT_ADMIN_ROLE": b"\x00" * 32,
-    "TREASURER": keccak(text="TREASURER"),
-    "GUARDIAN": keccak(text="GUARDIAN"),
-    "DEPLOYER": keccak(text="DEPLOYER"),
-}
-
-
-class DeploymentError(Exception):
-    """A deployment that can't be made, isn't right, or has no usable record; the message says what to do."""
-
-
-class MarketRecord(BaseModel):
-    """Where a market's feed is."""
-
-    market_id: int
-    name: str
-    feed: str
-    aggregator: str
-    #: Whether anyone sets the aggregator's answers.
-    mock: bool
-
-
-class DeploymentRecord(BaseModel):
-    """What ``deployments/<network>.json`` holds."""
-
-    version: str
-    network: str
-    chain_id: int
-    block: int
-    deployer: str
-    #: Addresses by part: asset, timelock, fund, underwriter, backstop, registry, gateway, house, lens.
-    addresses: dict[str, str]
-    markets: list[MarketRecord]
-    constructor_args: dict[str, list[Any]]
-    config: DeploymentConfig
-
-    def write(self, path: Path | None = None) -> Path:
-        """Write the record and return where."""
-        path = path or record_path(self.network)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
-
-
-def project_version() -> str:
-    """The version of the installed project."""
-    try:
-        return version("kana-insurance")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def network_name(chain_id: int, network: str) -> str:
-    """The name that a record goes by: "local" for every local chain, else the network's own, else its chain id."""
-    if chain_id in LOCAL_CHAINS:
-        return "local"
-    return network if network not in ("", "adhoc", "custom", "local") else f"chain-{chain_id}"
-
-
-def record_path(network: str) -> Path:
-    """Where a network's record is; ``KANA_DEPLOYMENTS`` names another folder than ``deployments``."""
-    return Path(os.environ.get("KANA_DEPLOYMENTS") or ROOT / "deployments") / f"{network}.json"
-
-
-def read_record(network: str, path: Path | None = None) -> DeploymentRecord:
-    """The record of a network.
-
-    Raises:
-        DeploymentError: if there is none, or it can't be read.
-    """
-    path = path or record_path(network)
-    try:
-        return DeploymentRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeploymentError(
-            f"no deployment on '{network}' is recorded ({path} is missing): run 'ape run deploy' on it first"
-        ) from None
-    except ValidationError as error:
-        raise DeploymentError(f"{path} is no deployment record: {error.errors()[0]['msg']}") from None
-
-
-def read_config(path: Path) -> DeploymentConfig:
-    """A configuration from a JSON file; a record's ``config`` is one.
-
-    Raises:
-        DeploymentError: if it can't be read or isn't one; with the field and what is wrong.
-    """
-    try:
-        return DeploymentConfig.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise DeploymentError(f"{path} can't be read: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise DeploymentError(f"{path} is no JSON: line {error.lineno}: {error.msg}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "configuration"
-        raise DeploymentError(f"{path}: {where}: {first['msg']}") from None
-
-
-@dataclass(frozen=True)
-class System:
-    """A deployed system: its contracts, reached through one backend."""
-
-    backend: Backend
-    record: DeploymentRecord
-    asset: Any
-    timelock: Any
-    fund: Any
-    #: The staked layer: what the fund registers, and the vault that stakers talk to.
-    underwriter: Any = None
-    backstop: Any = None
-    #: The same of the layer behind it.
-    reinsurance_underwriter: Any = None
-    reinsurance_backstop: Any = None
-    registry: Any = None
-    gateway: Any = None
-    house: Any = None
-    lens: Any = None
-    #: By market id.
-    feeds: list[Any] = field(default_factory=list)
-    aggregators: list[Any] = field(default_factory=list)
-
-    @property
-    def config(self) -> DeploymentConfig:
-        """What it was deployed from."""
-        return self.record.config
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers deployed with the fund, in the order in which it draws on them."""
-        config = self.config
-        places = (
-            ("stakers", config.stakers, self.underwriter, self.backstop),
-            ("reinsurance", config.reinsurance, self.reinsurance_underwriter, self.reinsurance_backstop),
-        )
-        return [Layer(name, terms, *parts) for name, terms, *parts in places if terms is not None]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer behind the reserve.
-
-    Attributes:
-        name: "stakers" or "reinsurance", as in the configuration.
-        config: What it was deployed from.
-        underwriter: What the fund registers.
-        backstop: The stakers' vault.
-    """
-
-    name: str
-    config: StakersConfig
-    underwriter: Any
-    backstop: Any
-
-
-CONTRACT_NAMES = {
-    "asset": FAUCET_TOKEN,
-    "timelock": "Timelock",
-    "fund": "InsuranceFund",
-    "underwriter": "Underwriter",
-    "backstop": "Backstop",
-    "reinsurance_underwriter": "Underwriter",
-    "reinsurance_backstop": "Backstop",
-    "registry": "MarketRegistry",
-    "gateway": "OrderGateway",
-    "house": "ClearingHouse",
-    "lens": "Lens",
-}
-
-
-def attach(backend: Backend, record: DeploymentRecord) -> System:
-    """The recorded system on the chain that the backend reaches.
-
-    Raises:
-        DeploymentError: if it isn't there: another chain, or a local node that was started anew.
-    """
-    if backend.chain_id() != record.chain_id:
-        raise DeploymentError(
-            f"the record is of chain {record.chain_id}, the node is chain {backend.chain_id()}: name the right "
-            "--network"
-        )
-    for part, address in record.addresses.items():
-        if not backend.has_code(address):
-            raise DeploymentError(
-                f"there is no {part} at {address}: the node isn't the one that was deployed to. A local chain forgets "
-                "everything when it ends: run 'ape run deploy' again"
-            )
-    parts = {part: backend.at(CONTRACT_NAMES[part], address) for part, address in record.addresses.items()}
-    return System(
-        backend=backend,
-        record=record,
-        feeds=[backend.at("PriceFeed", market.feed) for market in record.markets],
-        aggregators=[backend.at("MockAggregator", market.aggregator) for market in record.markets],
-        **parts,
-    )
 
 
 def _refuse_test_parts(config: DeploymentConfig, chain_id: int) -> None:
     if chain_id in LOCAL_CHAINS | TEST_CHAINS:
         return
-    if config.asset == FAUCET_TOKEN:
-        raise DeploymentError(
-            f"chain {chain_id} is no test network: name a real token as 'asset', anyone mints KanaUSDT"
-        )
-    for market in config.markets:
-        if market.aggregator is None:
+    for fund in (config, *config.others):
+        if fund.has_faucet:
             raise DeploymentError(
-                f"chain {chain_id} is no test network: name a real 'aggregator' for {market.name}, anyone sets a "
-                "mock's price"
+                f"chain {chain_id} is no test network: name a real token as 'asset', anyone mints KanaUSDT"
             )
+        for market in fund.markets:
+            if market.aggregator is None:
+                raise DeploymentError(
+                    f"chain {chain_id} is no test network: name a real 'aggregator' for {market.name}, anyone sets a "
+                    "mock's price"
+                )
+
+
+def fund_terms(config: DeploymentConfig, asset: str, deployer: str, threshold: int | None = None) -> tuple[Any, ...]:
+    """The factory's ``FundTerms`` of a fund with the roles and shares of a configuration.
+
+    Args:
+        config: Whose roles and shares.
+        asset: The token's address.
+        deployer: Who wires the fund and finishes its setup.
+        threshold: Base units; by default the configuration's.
+    """
+    return (
+        asset,
+        config.treasurer,
+        config.guardian,
+        deployer,
+        config.treasury,
+        config.threshold if threshold is None else threshold,
+        config.liquidator_bps,
+        config.fund_bps,
+    )
+
+
+@dataclass
+class _Site:
+    """What the deployment of every part needs, and what all funds share."""
+
+    backend: Backend
+    deployer: Any
+    progress: Callable[[str], None]
+    #: Arguments of every constructor, by part, of the fund being deployed.
+    args: dict[str, list[Any]] = field(default_factory=dict)
+    timelock: Any = None
+    notices: Any = None
+    factory: Any = None
+
+    def make(self, part: str, contract: str, *values: Any) -> Any:
+        """Deploy a contract and note its arguments."""
+        self.progress(f"deploying {part}")
+        self.args[part] = list(values)
+        return self.backend.deploy(contract, *values, sender=self.deployer)
+
+    @property
+    def governance(self) -> str:
+        """The timelock's address."""
+        return address_of(self.timelock)
+
+    @property
+    def me(self) -> str:
+        """The deployer's address."""
+        return str(to_checksum_address(address_of(self.deployer)))
 
 
 def deploy(
@@ -292,126 +162,76 @@ def deploy(
     Raises:
         DeploymentError: if the configuration doesn't fit the chain or names the deployer, or the result isn't right.
     """
-    chain_id = backend.chain_id()
-    me = to_checksum_address(address_of(deployer))
-    _refuse_test_parts(config, chain_id)
+    _refuse_test_parts(config, backend.chain_id())
+    site = _Site(backend, deployer, progress)
     for role, holders in config.holders().items():
-        if me in holders:
-            raise DeploymentError(f"the deployer {me} can't be among {role}: it keeps no role (M9)")
+        if site.me in holders:
+            raise DeploymentError(f"the deployer {site.me} can't be among {role}: it keeps no role (M9)")
+    roles = (config.timelock_floor, config.timelock_delay, config.proposers, config.executors)
+    site.timelock = site.make("timelock", "Timelock", *roles)
+    site.notices = site.make("notices", "NoticeBoard")
+    blueprints = []
+    for contract in ("InsuranceFund", "Underwriter", "Backstop"):
+        progress(f"deploying the blueprint {contract}")
+        blueprints.append(backend.deploy_blueprint(contract, sender=deployer))
+    site.factory = site.make("factory", "FundFactory", site.governance, site.me, address_of(site.notices), *blueprints)
+    lens = site.make("lens", "Lens") if backend.has_contract("Lens") else None
+    shared = dict(site.args)
+    systems = []
+    for one in (config, *(config.of(other) for other in config.others)):
+        site.args = dict(shared)
+        systems.append(_deploy_fund(one, site, lens, network))
+    progress("ending the deployer's power over the factory")
+    site.factory.finish_setup(sender=deployer)
+    system, *others = systems
+    system.others.extend(others)
+    system.record.others.extend(other.record for other in others)
+    progress("checking roles and wiring")
+    for deployed in systems:
+        check(deployed)
+    return system
 
-    args: dict[str, list[Any]] = {}
 
-    def make(part: str, contract: str, *values: Any) -> Any:
-        progress(f"deploying {part}")
-        args[part] = list(values)
-        return backend.deploy(contract, *values, sender=deployer)
-
-    if config.asset == FAUCET_TOKEN:
-        asset = make("asset", FAUCET_TOKEN)
-    else:
-        if not backend.has_code(config.asset):
-            raise DeploymentError(f"there is no token at {config.asset}")
-        asset = backend.at(FAUCET_TOKEN, config.asset)
-    token = address_of(asset)
-    timelock = make(
-        "timelock",
-        "Timelock",
-        config.timelock_floor,
-        config.timelock_delay,
-        config.proposers,
-        config.executors,
-    )
-    governance = address_of(timelock)
-    fund = make(
-        "fund",
-        "InsuranceFund",
-        token,
-        governance,
-        config.treasurer,
-        config.guardian,
-        me,
-        config.treasury,
-        config.threshold,
-        config.liquidator_bps,
-        config.fund_bps,
-    )
-    parts: dict[str, Any] = {"asset": asset, "timelock": timelock, "fund": fund}
+def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str) -> System:
+    """Deploy the fund of one asset, its layers, its venue and the funds of its isolated markets."""
+    backend, deployer = site.backend, site.deployer
+    asset = _asset(config, site)
+    fund = _create_fund(config, site, asset, "fund")
+    parts: dict[str, Any] = {
+        "asset": asset,
+        "timelock": site.timelock,
+        "notices": site.notices,
+        "factory": site.factory,
+        "fund": fund,
+    }
+    layers = []
     for prefix, stakers in (("", config.stakers), ("reinsurance_", config.reinsurance)):
         if stakers is None:
+            layers.append(ZERO)
             continue
-        underwriter = make(f"{prefix}underwriter", "Underwriter", token, governance, me)
-        least = 1_000 * 10 ** int(asset.decimals()) if stakers.min_staked is None else stakers.min_staked
-        backstop = make(
-            f"{prefix}backstop",
-            "Backstop",
-            token,
-            stakers.name,
-            stakers.symbol,
-            address_of(underwriter),
-            stakers.cooldown_days,
-            stakers.stream_length,
-            least,
-        )
-        progress(f"connecting the {prefix}backstop")
-        terms = (stakers.limit, stakers.window_cap, stakers.window, stakers.premium_bps)
-        underwriter.connect_backstop(address_of(backstop), sender=deployer)
-        underwriter.set_fund(address_of(fund), *terms, sender=deployer)
-        underwriter.finish_setup(sender=deployer)
+        underwriter, backstop = _create_layer(stakers, fund, asset, site, prefix)
+        layers.append(address_of(underwriter))
         parts |= {f"{prefix}underwriter": underwriter, f"{prefix}backstop": backstop}
-    layers = [address_of(parts.get(name, ZERO)) for name in ("underwriter", "reinsurance_underwriter")]
     if layers != [ZERO, ZERO]:
         fund.set_layers(*layers, config.staker_bps, sender=deployer)
-    feeds, aggregators = [], []
-    for number, market in enumerate(config.markets):
-        if market.aggregator is None:
-            answer = market.price // 10 ** (18 - market.feed_decimals)
-            source = make(f"aggregator_{number}", "MockAggregator", market.feed_decimals, market.name, answer)
-        else:
-            source = backend.at("MockAggregator", market.aggregator)
-        aggregators.append(source)
-        feeds.append(
-            make(
-                f"feed_{number}",
-                "PriceFeed",
-                address_of(source),
-                market.max_age,
-                market.sequencer,
-                market.sequencer_grace,
-            )
-        )
+    feeds, aggregators = _make_feeds(config, site)
     if config.window_cap > 0:
         fund.set_window(config.window_cap, config.window, sender=deployer)
     for entry in config.registrations:
-        progress(f"registering market {entry.market_id} of {entry.venue}")
-        fund.register_market(entry.venue, entry.market_id, entry.is_perp, sender=deployer)
-        if entry.max_insurance > 0:
-            fund.set_max_insurance(entry.venue, entry.market_id, entry.max_insurance, sender=deployer)
-    if config.venue:
-        registry = make("registry", "MarketRegistry", governance, config.guardian, me, config.fee_recipient)
-        gateway = make("gateway", "OrderGateway", address_of(registry))
-        house = make("house", "ClearingHouse", token, address_of(registry), address_of(gateway))
-        progress("connecting the house")
-        registry.connect_house(address_of(house), sender=deployer)
-        min_notional = 10 * 10 ** int(asset.decimals())
-        for number, market in enumerate(config.markets):
-            progress(f"listing {market.name}")
-            fund.register_market(address_of(house), number, True, sender=deployer)
-            if market.max_insurance > 0:
-                fund.set_max_insurance(address_of(house), number, market.max_insurance, sender=deployer)
-            registry.list_market(_params(market, address_of(feeds[number]), fund, min_notional), sender=deployer)
-        registry.finish_setup(sender=deployer)
-        parts |= {"registry": registry, "gateway": gateway, "house": house}
-    progress("ending the deployer's power")
-    fund.finish_setup(sender=deployer)
-    if backend.has_contract("Lens"):
-        parts["lens"] = make("lens", "Lens")
-
+        site.progress(f"registering market {entry.market_id} of {entry.venue}")
+        _serve(site, fund, entry.venue, entry.market_id, entry.is_perp, entry.max_insurance)
+    isolated = _deploy_venue(config, site, parts, feeds) if config.venue else {}
+    site.progress("ending the deployer's power")
+    for one in (fund, *isolated.values()):
+        one.finish_setup(sender=deployer)
+    if lens is not None:
+        parts["lens"] = lens
     record = DeploymentRecord(
         version=project_version(),
-        network=network_name(chain_id, network),
-        chain_id=chain_id,
+        network=network_name(backend.chain_id(), network),
+        chain_id=backend.chain_id(),
         block=backend.block_number(),
-        deployer=me,
+        deployer=site.me,
         addresses={part: address_of(contract) for part, contract in parts.items()},
         markets=[
             MarketRecord(
@@ -420,16 +240,127 @@ def deploy(
                 feed=address_of(feeds[number]),
                 aggregator=address_of(aggregators[number]),
                 mock=market.aggregator is None,
+                fund=address_of(isolated[number]) if number in isolated else None,
             )
             for number, market in enumerate(config.markets)
         ],
-        constructor_args={part: [_jsonable(value) for value in values] for part, values in args.items()},
+        constructor_args={part: [_jsonable(value) for value in values] for part, values in site.args.items()},
         config=config,
     )
-    system = System(backend=backend, record=record, feeds=feeds, aggregators=aggregators, **parts)
-    progress("checking roles and wiring")
-    check(system)
-    return system
+    return System(backend=backend, record=record, feeds=feeds, aggregators=aggregators, isolated=isolated, **parts)
+
+
+def _asset(config: DeploymentConfig, site: _Site) -> Any:
+    """The fund's asset: a new faucet token, or the one that is named."""
+    if isinstance(config.asset, FaucetConfig):
+        return site.make("asset", "FaucetToken", config.asset.name, config.asset.symbol, config.asset.decimals)
+    if config.asset == FAUCET_TOKEN:
+        return site.make("asset", FAUCET_TOKEN)
+    if not site.backend.has_code(config.asset):
+        raise DeploymentError(f"there is no token at {config.asset}")
+    return site.backend.at(FAUCET_TOKEN, config.asset)
+
+
+def _create_fund(config: DeploymentConfig, site: _Site, asset: Any, part: str, threshold: int | None = None) -> Any:
+    """Have the factory create a fund, at the address that it foretells; its number is its salt."""
+    site.progress(f"creating the {part}")
+    terms = fund_terms(config, address_of(asset), site.me, threshold)
+    salt = int(site.factory.fund_count()).to_bytes(32, "big")
+    is_isolated = part != "fund"
+    address = str(site.factory.fund_address(terms, salt))
+    site.factory.create_fund(terms, is_isolated, salt, sender=site.deployer)
+    shared = (address_of(site.notices), address_of(site.factory), site.governance)
+    site.args[part] = [terms[0], *shared, *terms[1:]]
+    return site.backend.at("InsuranceFund", address)
+
+
+def layer_terms(stakers: StakersConfig, asset: Any, deployer: str) -> tuple[Any, ...]:
+    """The factory's ``LayerTerms`` of a layer.
+
+    Args:
+        stakers: Its configuration.
+        asset: The token.
+        deployer: Who wires it, and holds no role afterwards.
+    """
+    least = 1_000 * 10 ** int(asset.decimals()) if stakers.min_staked is None else stakers.min_staked
+    names = (stakers.name, stakers.symbol)
+    return (address_of(asset), deployer, *names, stakers.cooldown_days, stakers.stream_length, least)
+
+
+def wire_layer(underwriter: Any, backstop: Any, fund: Any, stakers: StakersConfig, deployer: Any) -> None:
+    """Connect a layer's two parts, register a fund with it, end its setup; the fund doesn't know it yet."""
+    terms = (stakers.limit, stakers.window_cap, stakers.window, stakers.premium_bps)
+    underwriter.connect_backstop(address_of(backstop), sender=deployer)
+    underwriter.set_fund(address_of(fund), *terms, sender=deployer)
+    underwriter.finish_setup(sender=deployer)
+
+
+def _create_layer(stakers: StakersConfig, fund: Any, asset: Any, site: _Site, prefix: str) -> tuple[Any, Any]:
+    """Have the factory create a layer, at the addresses that it foretells, and wire it."""
+    site.progress(f"creating the {prefix}backstop")
+    terms, salt = layer_terms(stakers, asset, site.me), keccak(text=f"{prefix}layer of {address_of(fund)}")
+    found = [str(address) for address in site.factory.layer_addresses(terms, salt)]
+    site.factory.create_layer(terms, salt, sender=site.deployer)
+    underwriter, backstop = site.backend.at("Underwriter", found[0]), site.backend.at("Backstop", found[1])
+    site.args[f"{prefix}underwriter"] = [terms[0], site.governance, site.me]
+    site.args[f"{prefix}backstop"] = [terms[0], *terms[2:4], found[0], *terms[4:]]
+    wire_layer(underwriter, backstop, fund, stakers, site.deployer)
+    return underwriter, backstop
+
+
+def _make_feeds(config: DeploymentConfig, site: _Site) -> tuple[list[Any], list[Any]]:
+    """Price feeds and what they read, by market id."""
+    feeds, aggregators = [], []
+    for number, market in enumerate(config.markets):
+        if market.aggregator is None:
+            answer = market.price // 10 ** (18 - market.feed_decimals)
+            source = site.make(f"aggregator_{number}", "MockAggregator", market.feed_decimals, market.name, answer)
+        else:
+            source = site.backend.at("MockAggregator", market.aggregator)
+        aggregators.append(source)
+        terms = (market.max_age, market.sequencer, market.sequencer_grace)
+        feeds.append(site.make(f"feed_{number}", "PriceFeed", address_of(source), *terms))
+    return feeds, aggregators
+
+
+def _serve(site: _Site, fund: Any, venue: str, market_id: int, is_perp: bool, max_insurance: int) -> None:
+    """Register a market at a fund and assign it."""
+    fund.register_market(venue, market_id, is_perp, sender=site.deployer)
+    if max_insurance > 0:
+        fund.set_max_insurance(venue, market_id, max_insurance, sender=site.deployer)
+    site.factory.assign(venue, market_id, address_of(fund), sender=site.deployer)
+
+
+def _deploy_venue(config: DeploymentConfig, site: _Site, parts: dict[str, Any], feeds: list[Any]) -> dict[int, Any]:
+    """Deploy registry, gateway and house, list the markets; the funds of the isolated ones, by market id."""
+    deployer, token = site.deployer, address_of(parts["asset"])
+    registry = site.make(
+        "registry",
+        "MarketRegistry",
+        site.governance,
+        config.guardian,
+        site.me,
+        config.fee_recipient,
+        address_of(site.factory),
+    )
+    gateway = site.make("gateway", "OrderGateway", address_of(registry))
+    house = site.make("house", "ClearingHouse", token, address_of(registry), address_of(gateway))
+    site.progress("connecting the house")
+    registry.connect_house(address_of(house), sender=deployer)
+    min_notional = 10 * 10 ** int(parts["asset"].decimals())
+    isolated: dict[int, Any] = {}
+    for number, market in enumerate(config.markets):
+        fund = parts["fund"]
+        if market.isolated:
+            fund = isolated[number] = _create_fund(
+                config, site, parts["asset"], f"fund of {market.name}", market.threshold
+            )
+        site.progress(f"listing {market.name}")
+        _serve(site, fund, address_of(house), number, True, market.max_insurance)
+        registry.list_market(_params(market, address_of(feeds[number]), fund, min_notional), sender=deployer)
+    registry.finish_setup(sender=deployer)
+    parts |= {"registry": registry, "gateway": gateway, "house": house}
+    return isolated
 
 
 def _jsonable(value: Any) -> Any:
@@ -467,6 +398,8 @@ def check(system: System) -> None:
     fund, registry, house, gateway = system.fund, system.registry, system.house, system.gateway
     governance = address_of(system.timelock)
     governed = {"fund": fund} | ({"registry": registry} if config.venue else {})
+    own = {f"fund of market {number}": contract for number, contract in system.isolated.items()}
+    factory = system.factory
 
     def demand(holds: bool, what: str) -> None:
         if not holds:
@@ -475,35 +408,48 @@ def check(system: System) -> None:
     def same(one: Any, other: Any) -> bool:
         return to_checksum_address(address_of(one)) == to_checksum_address(address_of(other))
 
-    for name, contract in governed.items():
+    for name, contract in (governed | own).items():
         for role, word in ROLES.items():
             demand(not contract.hasRole(word, deployer), f"the deployer still holds {role} of the {name}")
         demand(same(contract.governance(), governance), f"the {name} isn't governed by the timelock")
         demand(contract.hasRole(ROLES["DEFAULT_ADMIN_ROLE"], governance), f"the timelock isn't admin of the {name}")
         demand(contract.hasRole(ROLES["GUARDIAN"], config.guardian), f"the guardian isn't guardian of the {name}")
+    demand(same(factory.governance(), governance), "the factory isn't governed by the timelock")
+    demand(bool(factory.setup_finished()), "the factory's setup isn't finished")
+    demand(same(factory.notices(), system.notices), "the factory knows another notice board")
+    demand(same(factory.shared_fund(address_of(system.asset)), fund), "the factory knows another shared fund")
     for role in ("PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", "DEFAULT_ADMIN_ROLE"):
         word = getattr(system.timelock, role)()
         demand(not system.timelock.hasRole(word, deployer), f"the deployer still holds {role} of the timelock")
     demand(int(system.timelock.MIN_DELAY_FLOOR()) >= 2 * DAY, "the timelock's floor is below 2 days")
-    demand(fund.hasRole(ROLES["TREASURER"], config.treasurer), "the treasurer isn't treasurer of the fund")
-    demand(same(fund.asset(), system.asset), "the fund holds another asset")
-    demand(same(fund.treasury(), config.treasury), "the fund pays another treasury")
-    demand(int(fund.threshold()) == config.threshold, "the fund has another threshold")
-    demand(int(fund.payouts_resume_at()) != 2**32 - 1, "the fund's setup isn't finished")
+    thresholds = {number: config.markets[number].threshold for number in system.isolated}
+    wanted = [config.threshold, *(limit or config.threshold for limit in thresholds.values())]
+    for (name, one), threshold in zip({"fund": fund, **own}.items(), wanted, strict=True):
+        demand(bool(factory.is_fund(address_of(one))), f"the {name} isn't the factory's")
+        demand(bool(factory.is_isolated(address_of(one))) == (name != "fund"), f"the {name} is of another kind")
+        demand(one.hasRole(ROLES["TREASURER"], config.treasurer), f"the treasurer isn't treasurer of the {name}")
+        demand(same(one.asset(), system.asset), f"the {name} holds another asset")
+        demand(same(one.treasury(), config.treasury), f"the {name} pays another treasury")
+        demand(same(one.notices(), system.notices), f"the notices of the {name} are kept elsewhere")
+        demand(int(one.threshold()) == threshold, f"the {name} has another threshold")
+        demand(int(one.payouts_resume_at()) != 2**32 - 1, f"the {name}'s setup isn't finished")
     _check_layers(system, demand, same)
     if not config.venue:
         return
     demand(bool(registry.setup_finished()), "the registry's setup isn't finished")
     demand(same(registry.house(), house), "the registry knows another house")
     demand(same(house.registry(), registry) and same(gateway.registry(), registry), "a part knows another registry")
+    demand(same(registry.factory(), factory), "the registry knows another factory")
     demand(same(house.gateway(), gateway), "the house knows another gateway")
     demand(same(house.asset(), system.asset), "the house holds another asset")
     demand(int(registry.next_market_id()) == len(config.markets), "another number of markets is listed")
     for number, market in enumerate(config.markets):
-        kept = fund.market(address_of(house), number)
+        insurer = system.fund_of(number)
+        kept = insurer.market(address_of(house), number)
         demand(bool(kept.registered) and bool(kept.is_perp), f"market {number} isn't registered at the fund")
         demand(int(kept.max_insurance) == market.max_insurance, f"market {number} has another maximum")
-        demand(same(registry.fund_of(number), fund), f"market {number} has another fund")
+        demand(same(registry.fund_of(number), insurer), f"market {number} has another fund")
+        demand(same(factory.fund_of(address_of(house), number), insurer), f"market {number} is assigned elsewhere")
         demand(same(registry.params(number).feed, system.feeds[number]), f"market {number} has another feed")
 
 
@@ -528,6 +474,8 @@ def _check_layers(system: System, demand: Callable[[bool, str], None], same: Cal
         demand(same(underwriter.backstop(), backstop), f"the {whose} layer knows another backstop")
         demand(same(backstop.underwriter(), underwriter), f"the {whose} backstop obeys another underwriter")
         demand(same(backstop.asset(), system.asset), f"the {whose} backstop holds another asset")
+        made = system.factory.backstop_of(address_of(underwriter))
+        demand(same(made, backstop), f"the {whose} layer isn't the factory's")
         kept, wanted = underwriter.terms(address_of(fund)), layer.config
         demand(bool(kept.registered), f"the fund isn't registered with the {whose} layer")
         terms = (int(kept.limit), int(kept.window_cap), int(kept.window_length), int(kept.premium_bps))

@@ -80,14 +80,21 @@ class Kit:
         self.actors = actors
         self.backend = system.backend
         self.asset, self.timelock, self.fund = system.asset, system.timelock, system.fund
+        self.notices = system.notices
         self.registry, self.gateway, self.house, self.lens = system.registry, system.gateway, system.house, system.lens
         self.feeds, self.aggregators = system.feeds, system.aggregators
+        #: What made the funds, and the funds of isolated markets by market id (M17, M18).
+        self.factory, self.isolated = system.factory, system.isolated
         #: The staked layer: the stakers' vault, and what stands between it and the fund; None without one.
         self.backstop, self.underwriter = system.backstop, system.underwriter
         #: Of a fund deployed by :func:`deploy_standalone`: the sender that acts as its venue.
         self.venue: Any = None
         self._nonces = itertools.count(1)
         self._salts = itertools.count(1)
+
+    def of(self, number: int) -> Kit:
+        """The kit of the deployment's fund of another asset (M16), by its number among ``config.others``."""
+        return Kit(self.system.others[number], self.actors)
 
     # ------------------------------------------------------------------- money
 
@@ -251,13 +258,12 @@ class Kit:
     def govern(self, contract: Any, function: str, *args: Any, notice: bool = False) -> Any:
         """Make a call through the timelock: schedule, wait the delay, execute; the receipt of the execution.
 
-        With ``notice`` the contract, a fund or an underwriter, is given notice of the call first, also through the
-        timelock, and it matures (M9). Prices are published anew after each wait.
+        With ``notice`` notice of the call is given first, also through the timelock, and it matures (M9): at the board
+        of a fund, at an underwriter itself. Prices are published anew after each wait.
         """
         payload = self.encode(contract, function, *args)
         if notice:
-            self.govern(contract, "announce", payload)
-            self.travel(self._notice_seconds(contract, payload))
+            self.announce(contract, payload)
         salt = next(self._salts).to_bytes(32, "big")
         call = (address_of(contract), 0, payload, _NO_WORD, salt)
         delay = int(self.timelock.get_minimum_delay())
@@ -265,12 +271,26 @@ class Kit:
         self.travel(delay)
         return self.timelock.execute(*call, sender=self.actors.proposer)
 
-    def _notice_seconds(self, contract: Any, payload: bytes) -> int:
-        """How long the running notice of a call still takes: longer than the stakers' cooldown where there are any."""
+    def announce(self, contract: Any, payload: bytes) -> None:
+        """Give notice of a call to a fund or an underwriter through the timelock, and let it mature (M9).
+
+        It takes longer than the stakers' cooldown where there are any. A call of ``hand_over`` or ``adopt`` is known by
+        :func:`merger_call`.
+        """
         if address_of(contract) in [address_of(layer.underwriter) for layer in self.system.layers]:
-            return int(contract.notice(keccak(payload))[0]) - self.now()
-        passed, length = contract.notice(payload)
-        return int(length) - int(passed)
+            self.govern(contract, "announce", payload)
+            self.travel(int(contract.notice(keccak(payload))[0]) - self.now())
+            return
+        fund = address_of(contract)
+        board = self.backend.at("NoticeBoard", address_of(contract.notices()))
+        self.govern(board, "announce", fund, payload)
+        passed, length = board.notice(fund, payload)
+        self.travel(int(length) - int(passed))
+
+
+def merger_call(function: str, fund: Any) -> bytes:
+    """The call that a merger is announced by: ``hand_over`` with the successor, ``adopt`` with the old fund (M18)."""
+    return bytes(keccak(text=f"{function}(address)")[:4]) + bytes(12) + bytes.fromhex(address_of(fund)[2:])
 
 
 def deploy_kit(backend: Any, actors: Actors, **overrides: Any) -> Kit:

@@ -1,8 +1,11 @@
-"""The reference model of a deployed system, as its deployment left it: what is moved beside the chain."""
+"""The reference model of a deployed system, as its deployment left it: what is moved beside the chain.
+
+Of a deployment with several assets each is mirrored by itself; the factory's books are in none of them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kana_insurance.backends import address_of
@@ -40,6 +43,8 @@ class Mirror:
     venue: VenueModel
     #: In the order in which the fund draws on them.
     layers: tuple[LayerMirror, ...] = ()
+    #: The funds of isolated markets, by market id (M17).
+    isolated: dict[int, FundModel] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """Everything that ``reader.system_state`` reads from the chain. Streams and exits depend on the time: set the
@@ -50,6 +55,7 @@ class Mirror:
             "house": self.venue.state(),
             "registry": self.registry.state(),
             "layers": {layer.name: layer.state() for layer in self.layers},
+            "isolated": {number: fund.state() for number, fund in self.isolated.items()},
         }
 
 
@@ -70,20 +76,27 @@ def layer_of(layer: Layer, fund: FundModel, token: TokenLedger, clock: Clock) ->
     return LayerMirror(layer.name, underwriter, backstop)
 
 
-def mirror_of(system: System) -> Mirror:
-    """The model of a system that nobody has used yet; money that was minted is not in it."""
+def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
+    """The model of a system that nobody has used yet, on a clock of its own; money that was minted is not in it."""
     config = system.config
-    clock = Clock(system.backend.timestamp())
+    clock = clock or Clock(system.backend.timestamp())
     token = TokenLedger(int(system.asset.decimals()))
-    fund = FundModel(
-        address_of(system.fund),
-        token,
-        clock,
-        treasury=config.treasury,
-        threshold=config.threshold,
-        liquidator_bps=config.liquidator_bps,
-        fund_bps=config.fund_bps,
-    )
+    terms: dict[str, Any] = {
+        "treasury": config.treasury,
+        "liquidator_bps": config.liquidator_bps,
+        "fund_bps": config.fund_bps,
+    }
+    fund = FundModel(address_of(system.fund), token, clock, threshold=config.threshold, **terms)
+    isolated = {
+        number: FundModel(
+            address_of(contract),
+            token,
+            clock,
+            threshold=config.markets[number].threshold or config.threshold,
+            **terms,
+        )
+        for number, contract in system.isolated.items()
+    }
     layers = tuple(layer_of(layer, fund, token, clock) for layer in system.layers)
     if layers:
         drawn = {layer.name: layer.underwriter for layer in layers}
@@ -95,12 +108,14 @@ def mirror_of(system: System) -> Mirror:
     registry.connect_house("deployer", venue)
     for number, market in enumerate(config.markets):
         feed = address_of(system.feeds[number])
-        registry.know(fund=fund, feed=(feed, FeedModel(clock, market.price, market.max_age)))
-        fund.register_market("deployer", venue.address, number, True)
-        fund.set_max_insurance("deployer", venue.address, number, market.max_insurance)
+        insurer = isolated.get(number, fund)
+        registry.know(fund=insurer, feed=(feed, FeedModel(clock, market.price, market.max_age)))
+        insurer.register_market("deployer", venue.address, number, True)
+        insurer.set_max_insurance("deployer", venue.address, number, market.max_insurance)
         least = 10 * 10**token.decimals if market.min_notional is None else market.min_notional
         shared = {name: getattr(market, name) for name in _SHARED}
-        registry.list_market("deployer", Params(feed, fund.address, min_notional=least, **shared))
+        registry.list_market("deployer", Params(feed, insurer.address, min_notional=least, **shared))
     registry.finish_setup("deployer")
-    fund.finish_setup("deployer")
-    return Mirror(clock, token, fund, registry, venue, layers)
+    for one in (fund, *isolated.values()):
+        one.finish_setup("deployer")
+    return Mirror(clock, token, fund, registry, venue, layers, isolated)

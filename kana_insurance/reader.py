@@ -10,6 +10,7 @@ from typing import Any
 
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.deployment import Layer, System
+from kana_insurance.model.fund_state import CLOSED
 
 _WINDOW = ("cap", "length", "spent", "last")
 _MARKET = ("is_perp", "max_insurance", "used", "bad_debt")
@@ -87,12 +88,13 @@ def system_state(system: System, accounts: Iterable[Any]) -> dict[str, Any]:
         "house": venue_state(system, people),
         "registry": registry_state(system),
         "layers": layers_state(system, people),
+        "isolated": {number: fund_state(system, people, fund) for number, fund in system.isolated.items()},
     }
 
 
-def fund_state(system: System, contributors: Iterable[Any]) -> dict[str, Any]:
-    """The fund, as ``FundModel.state()``; ``contributors`` are the accounts to ask for."""
-    fund = system.fund
+def fund_state(system: System, contributors: Iterable[Any], fund: Any = None) -> dict[str, Any]:
+    """The fund, or another one of its asset, as ``FundModel.state()``; ``contributors`` are the accounts to ask for."""
+    fund = system.fund if fund is None else fund
     people = list(dict.fromkeys(address_of(account) for account in contributors))
     markets = [(entry.venue, entry.market_id) for entry in system.config.registrations]
     if system.house is not None:
@@ -130,6 +132,8 @@ def fund_state(system: System, contributors: Iterable[Any]) -> dict[str, Any]:
     state["markets"] = {key: _fields(market, _MARKET) for key, market in kept if market.registered}
     given = [(account, next(values)) for account in people]
     state["contributions"] = {account: amount for account, amount in given if amount}
+    if state["payouts_resume_at"] == CLOSED:
+        state["successor"] = str(fund.successor())
     return state
 
 

@@ -23,8 +23,10 @@ from kana_insurance.cli import KanaCommand, account_option, json_option
 @click.option("--force", is_flag=True, help="Replace the record of an earlier deployment on a public network.")
 @json_option
 def cli(account: Any, config: Path | None, force: bool, as_json: bool) -> None:
-    """Deploy asset, timelock, fund, the stakers' backstop with its underwriter, price feeds, registry, gateway, house
-    and lens, wire them, end the deployer's power, check every role, and write deployments/<network>.json.
+    """Deploy asset, timelock, notice board, the factory of funds and through it the fund, the stakers' backstop with
+    its underwriter, price feeds, registry, gateway, house and lens, wire them, end the deployer's power, check every
+    role, and write deployments/<network>.json. A configuration can ask for markets with a fund of their own, and for
+    funds of other assets, each with a venue.
 
     On a local chain, without --config: threshold 1,000,000 KanaUSDT, a staked layer, two markets, TEST::1 treasurer,
     TEST::2 guardian, TEST::3 proposer of the timelock, TEST::4 fee recipient, TEST::5 treasury.

@@ -21,6 +21,7 @@ from rich.console import Console
 from tools.build import ROOT, prepare_environment
 from tools.gasbench import report
 from tools.gasbench.bench import Measured, bench
+from tools.gasbench.funds import CREATION, FundsBench
 from tools.gasbench.house import HouseBench
 from tools.gasbench.layers import LayersBench
 from tools.gasbench.operations import OPERATIONS
@@ -31,7 +32,7 @@ from tools.gasbench.staking_table import STAKING_OPERATIONS
 PAGE = ROOT / "docs" / "gas.md"
 RECORD = ROOT / "docs" / "gas.json"
 #: Everything that is measured, in the order of the page.
-TABLE = (*OPERATIONS, *STAKING_OPERATIONS)
+TABLE = (*OPERATIONS, *STAKING_OPERATIONS, CREATION)
 
 
 def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
@@ -48,6 +49,7 @@ def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
         yield "withdraw_excess", chain.withdraw_excess()
         yield from LayersBench(chain).covers()
         yield from StakingBench(chain).operations()
+        yield from FundsBench(chain).operations()
 
 
 def results(progress: Callable[[str], None]) -> list[Result]:

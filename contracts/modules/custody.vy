@@ -63,11 +63,13 @@ def _pull(receiver: address, amount: uint256):
     @notice Move `amount` of the asset from the caller, and see that it came (M6).
     """
     before: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
-    assert extcall IERC20(ASSET).transferFrom(
+    if not extcall IERC20(ASSET).transferFrom(
         msg.sender, receiver, amount, default_return_value=True
-    ), "fund: transfer failed"
+    ):
+        self._check_moved(False)
     balance: uint256 = staticcall IERC20(ASSET).balanceOf(receiver)
-    assert balance >= before + amount, "fund: received less"
+    if balance < before + amount:
+        self._check_received(False)
 
 
 @internal
@@ -75,7 +77,19 @@ def _send(token: address, receiver: address, amount: uint256):
     ok: bool = extcall IERC20(token).transfer(
         receiver, amount, default_return_value=True
     )
+    self._check_moved(ok)
+
+
+@internal
+@pure
+def _check_moved(ok: bool):
     checks._require(ok, "fund: transfer failed")
+
+
+@internal
+@pure
+def _check_received(ok: bool):
+    checks._require(ok, "fund: received less")
 
 
 @internal

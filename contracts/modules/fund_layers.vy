@@ -38,9 +38,6 @@ struct Shares:
 places: uint256[PLACES]
 # The stakers' share of revenue, bps; read only where a stream takes it.
 staker_bps: uint256
-# When a layer last joined an open fund, Unix seconds: notices given until then are void, for its stakers couldn't
-# leave on them (M9).
-joined_at: uint256
 
 # -------------------------------------------------------------------- reads
 
@@ -125,9 +122,8 @@ def _draw(amount: uint256, kept: uint256) -> uint256:
                         layer=layer.address, amount=part
                     )
     if paid > 0:
-        checks._require(
-            paid <= amount and custody._balance(self) >= kept + paid,
-            "fund: received less",
+        custody._check_received(
+            paid <= amount and custody._balance(self) >= kept + paid
         )
     return paid
 

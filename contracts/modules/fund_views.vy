@@ -28,7 +28,7 @@ def setup_finished() -> bool:
     """
     @notice Whether the fund takes money and the deployer's power has ended (M9).
     """
-    return ledger.pot < fund_words.CLOSED_POT
+    return ledger.pot < fund_words.NOT_OPEN_POT
 
 
 @view
@@ -133,7 +133,8 @@ def window() -> IInsuranceFund.Window:
 @external
 def payouts_resume_at() -> uint256:
     """
-    @notice When payouts go on after the last pause, Unix seconds; 2**32 - 1 before `finish_setup` (M37).
+    @notice When payouts go on after the last pause, Unix seconds (M37); 2**32 - 1 before `finish_setup`, 2**32 - 2 once
+            the fund is closed (M18).
     """
     return fund_words._resume_at(ledger.pot)
 

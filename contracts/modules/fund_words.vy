@@ -22,11 +22,12 @@ from contracts.modules import checks
 
 # Widest stored amount, 112 bits.
 MAX_AMOUNT: constant(uint256) = 2**112 - 1
-# Instead of the time at which payouts resume: the setup isn't finished. It sits with the reserve, so that knowing it
-# costs no operation a read.
+# Instead of the time at which payouts resume: the setup isn't finished, or the fund was handed over (M18). It sits with
+# the reserve, so that knowing it costs no operation a read.
 NOT_OPEN: constant(uint256) = 2**32 - 1
-# A pot says so when it is at least this.
-CLOSED_POT: constant(uint256) = NOT_OPEN << 224
+CLOSED: constant(uint256) = 2**32 - 2
+# A pot says the first when it is at least this.
+NOT_OPEN_POT: constant(uint256) = NOT_OPEN << 224
 
 # Set in every registered market, so that its word is never 0.
 REGISTERED: constant(uint256) = 1 << 224
@@ -45,7 +46,8 @@ def _check_width(amount: uint256):
     """
     @notice Amounts that enter, and sums that are stored, have at most 112 bits.
     """
-    assert amount <= MAX_AMOUNT, "fund: amount too large"
+    if amount > MAX_AMOUNT:
+        checks._refuse("fund: amount too large")
 
 
 @internal
@@ -65,19 +67,9 @@ def _with_more(pot: uint256, amount: uint256) -> uint256:
     """
     @notice The reserve gains `amount`.
     """
-    more: uint256 = pot + amount
     # Beyond 112 bits the sum would carry into the next field.
-    assert more >> 112 == pot >> 112, "fund: amount too large"
-    return more
-
-
-@internal
-@pure
-def _with_less(pot: uint256, amount: uint256) -> uint256:
-    """
-    @notice The reserve loses `amount`, which it has.
-    """
-    return pot - amount
+    self._check_width(self._reserve(pot) + amount)
+    return pot + amount
 
 
 @internal
@@ -108,18 +100,16 @@ def _resume_at(pot: uint256) -> uint256:
 
 @internal
 @pure
-def _terms(
-    threshold: uint256,
-    total_bad_debt: uint256,
-    liquidator_bps: uint256,
-    fund_bps: uint256,
+def _with_threshold(terms: uint256, threshold: uint256) -> uint256:
+    return ((terms >> 112) << 112) | threshold
+
+
+@internal
+@pure
+def _with_split(
+    terms: uint256, liquidator_bps: uint256, fund_bps: uint256
 ) -> uint256:
-    return (
-        threshold
-        | (total_bad_debt << 112)
-        | (liquidator_bps << 224)
-        | (fund_bps << 240)
-    )
+    return (terms & MASK_224) | (liquidator_bps << 224) | (fund_bps << 240)
 
 
 @internal

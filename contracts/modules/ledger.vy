@@ -54,8 +54,21 @@ def _open_pot() -> uint256:
     @notice The pot, once the fund takes money.
     """
     pot: uint256 = self.pot
-    assert pot < fund_words.CLOSED_POT, "fund: setup not finished"
+    if pot >> 224 >= fund_words.CLOSED:
+        self._check_not_closed()
+        checks._refuse("fund: setup not finished")
     return pot
+
+
+@internal
+@view
+def _check_not_closed():
+    """
+    @notice The fund wasn't handed over (M18).
+    """
+    checks._require(
+        fund_words._resume_at(self.pot) != fund_words.CLOSED, "fund: closed"
+    )
 
 
 @internal
@@ -65,7 +78,8 @@ def _market(venue: address, market_id: uint256) -> uint256:
     @notice The word of a market that the venue is registered for.
     """
     market: uint256 = self.markets[venue][market_id]
-    assert market != 0, "fund: unknown market"
+    if market == 0:
+        checks._refuse("fund: unknown market")
     return market
 
 
@@ -94,7 +108,8 @@ def _check_running(pot: uint256):
     @notice Payouts aren't paused (M37).
     """
     resume_at: uint256 = fund_words._resume_at(pot)
-    assert not pause._is_paused(resume_at), "fund: payouts paused"
+    if pause._is_paused(resume_at):
+        checks._refuse("fund: payouts paused")
 
 
 @internal
@@ -153,6 +168,20 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
     return covered
 
 
+# ------------------------------------------------------------------ markets
+
+@internal
+def _put(venue: address, market_id: uint256, market: uint256):
+    """
+    @notice Enter a market that isn't known.
+    """
+    checks._require(venue.is_contract, "fund: venue without code")
+    checks._require(
+        self.markets[venue][market_id] == 0, "fund: market registered"
+    )
+    self.markets[venue][market_id] = market
+
+
 # ------------------------------------------------------------------- inflow
 
 @internal
@@ -160,15 +189,21 @@ def _contribute(contributor: address, amount: uint256):
     """
     @notice Book a contribution, above the threshold too (M7).
     """
-    pot: uint256 = self._open_pot()
     # Written out, for gas, what `fund_words` does elsewhere: this is the one call that people pay for themselves.
-    assert amount > 0, "fund: zero amount"
-    fund_words._check_width(amount)
-    assert contributor != empty(address), "fund: zero address"
+    pot: uint256 = self.pot
+    if pot >> 224 >= fund_words.CLOSED:
+        self._open_pot()
+    if amount == 0:
+        fund_words._check_positive(amount)
+    if amount >> 112 > 0:
+        fund_words._check_width(amount)
+    if contributor == empty(address):
+        checks._refuse("fund: zero address")
     reserve: uint256 = (pot & fund_words.MAX_AMOUNT) + amount
     total: uint256 = ((pot >> 112) & fund_words.MAX_AMOUNT) + amount
     # Both fit when their union does.
-    fund_words._check_width(reserve | total)
+    if (reserve | total) >> 112 > 0:
+        fund_words._check_width(reserve | total)
     self.pot = pot + (amount | (amount << 112))
     contributed: uint256 = self.contributions[contributor] + amount
     self.contributions[contributor] = contributed
@@ -191,13 +226,16 @@ def _settle(
     """
     @notice Split what a liquidation left (M1), and book it all but for the reserve's gain `fund - repaid`, which the
             caller adds to the pot, where it fits.
-    @dev The checks are written out, for gas: each liquidation of every venue passes here.
+    @dev The checks are written out, for gas, and made by a call only where they refuse: each liquidation of every venue
+         passes here.
     """
     market: uint256 = self.markets[venue][market_id]
-    assert market != 0, "fund: unknown market"
+    if market == 0:
+        self._market(venue, market_id)
     if collateral == 0:
         return empty(IInsuranceFund.Split)
-    assert collateral <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    if collateral >> 112 > 0:
+        fund_words._check_width(collateral)
     # Most markets have cost nothing and owe nothing: then their word stays as it is.
     is_quiet: bool = market & fund_words.QUIET_MASK == 0
     bad_debt: uint256 = 0
@@ -212,7 +250,8 @@ def _settle(
         self._credit(
             venue, market_id, market, bad_debt, parts.repaid, after - reserve
         )
-    assert after <= fund_words.MAX_AMOUNT, "fund: amount too large"
+    if after >> 112 > 0:
+        fund_words._check_width(after)
     log IInsuranceFund.LiquidationSettled(
         venue=venue,
         market_id=market_id,
@@ -309,10 +348,7 @@ def _repay(
     @return The market's word after it, which the caller stores.
     """
     rest: uint256 = bad_debt - amount
-    self.bad_debts[venue][market_id] = rest
-    terms: uint256 = self.terms
-    total: uint256 = fund_words._total_bad_debt(terms) - amount
-    self.terms = fund_words._with_total_bad_debt(terms, total)
+    total: uint256 = self._owe(venue, market_id, rest, 0, amount)
     log IInsuranceFund.BadDebtRepaid(
         venue=venue,
         market_id=market_id,
@@ -321,6 +357,25 @@ def _repay(
         total_bad_debt=total,
     )
     return fund_words._with_bad_debt(market, rest > 0)
+
+
+@internal
+def _owe(
+    venue: address,
+    market_id: uint256,
+    bad_debt: uint256,
+    more: uint256,
+    less: uint256,
+) -> uint256:
+    """
+    @notice Store a market's bad debt, which has become more or less by so much.
+    @return Total of bad debt.
+    """
+    self.bad_debts[venue][market_id] = bad_debt
+    terms: uint256 = self.terms
+    total: uint256 = fund_words._total_bad_debt(terms) + more - less
+    self.terms = fund_words._with_total_bad_debt(terms, total)
+    return total
 
 
 @internal
@@ -349,11 +404,8 @@ def _record(venue: address, market_id: uint256, amount: uint256):
     fund_words._check_positive(amount)
     fund_words._check_width(amount)
     bad_debt += amount
-    self.bad_debts[venue][market_id] = bad_debt
+    total: uint256 = self._owe(venue, market_id, bad_debt, amount, 0)
     self.markets[venue][market_id] = fund_words._with_bad_debt(market, True)
-    terms: uint256 = self.terms
-    total: uint256 = fund_words._total_bad_debt(terms) + amount
-    self.terms = fund_words._with_total_bad_debt(terms, total)
     log IInsuranceFund.BadDebtRecorded(
         venue=venue,
         market_id=market_id,
@@ -376,7 +428,8 @@ def _cover(
     @return The amount paid.
     """
     market: uint256 = self._market(venue, market_id)
-    self._check_running(pot)
+    if block.timestamp < pot >> 224:
+        self._check_running(pot)
     if shortfall == 0:
         return 0
     fund_words._check_width(shortfall)
@@ -397,7 +450,7 @@ def _cover(
     paid: uint256 = min(allowed, reserve)
     reserve -= paid
     if paid > 0:
-        self.pot = fund_words._with_less(pot, paid)
+        self.pot = pot - paid
     if paid < allowed:
         paid += fund_layers._draw(allowed - paid, paid)
     if paid > 0:
@@ -423,13 +476,14 @@ def _withdraw(amount: uint256, pot: uint256) -> uint256:
     @notice Take `amount` of the excess out of the reserve (M8).
     @return The reserve after it.
     """
-    self._check_running(pot)
+    if block.timestamp < pot >> 224:
+        self._check_running(pot)
     fund_words._check_positive(amount)
     reserve: uint256 = fund_words._reserve(pot)
     excess: uint256 = limits._left(reserve, self._ceiling(self.terms))
     checks._require(excess > 0, "fund: below threshold")
     checks._require(amount <= excess, "fund: above excess")
-    self.pot = fund_words._with_less(pot, amount)
+    self.pot = pot - amount
     return reserve - amount
 
 

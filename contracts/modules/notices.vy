@@ -5,18 +5,14 @@
 @license AGPL-3.0-only
 @author Kana
 @notice Announced calls, and the clock by which they mature (M9).
-@dev The clock runs with the chain's but stands still while a hold lasts, as the exits of stakers do (M37). One hold
-     follows another, so the host keeps only the end of the last one and hands it in (`until`; 0 before the first); it
-     may move that end while the hold lasts. The host says how long a notice is, too, decides who announces, and refuses
-     with reasons of its own.
+@dev The clock is that of notice_clock; the host keeps the end of its last hold, and hands it in (`until`; 0 before the
+     first). It says how long a notice is, too, decides who announces, and refuses with reasons of its own.
 """
+
+from contracts.modules import notice_clock
 
 # ---------------------------------------------------------------- constants
 
-# A hold goes on after the pause that began it for so long, seconds (M37).
-AFTER_PAUSE: constant(uint256) = 86_400
-# Time from maturity to lapse, seconds of the clock (M9).
-LIFE: constant(uint256) = 7 * 86_400
 MASK_128: constant(uint256) = 2**128 - 1
 
 # ------------------------------------------------------------------ storage
@@ -35,12 +31,7 @@ def _clock(until: uint256) -> uint256:
     """
     @notice The reading of the clock now, seconds: the chain's time less the time held.
     """
-    holds: uint256 = self.holds
-    began: uint256 = holds >> 128
-    reading: uint256 = block.timestamp - (holds & MASK_128)
-    if began == 0 or block.timestamp <= began:
-        return reading
-    return reading - (min(block.timestamp, until) - began)
+    return notice_clock._reading(self.holds, until)
 
 
 @internal
@@ -50,12 +41,7 @@ def _hold(start: uint256, until: uint256):
     @param start When it begins, Unix seconds.
     @param until End of the hold before, which is over.
     """
-    holds: uint256 = self.holds
-    began: uint256 = holds >> 128
-    before: uint256 = holds & MASK_128
-    if began != 0:
-        before += until - began
-    self.holds = before | (start << 128)
+    self.holds = notice_clock._with_hold(self.holds, start, until)
 
 
 @internal
@@ -101,7 +87,7 @@ def _is_running(id: bytes32, until: uint256, length: uint256) -> bool:
     @notice Whether notice was given of `id` and hasn't lapsed.
     """
     given: uint256 = self.given[id]
-    lapse: uint256 = (given & MASK_128) + length + LIFE
+    lapse: uint256 = (given & MASK_128) + length + notice_clock.LIFE
     return given != 0 and self._clock(until) < lapse
 
 
@@ -116,7 +102,9 @@ def _times(id: bytes32, until: uint256, length: uint256) -> (uint256, uint256):
     if given == 0:
         return 0, 0
     mature: uint256 = (given & MASK_128) + length
-    return self._time_of(mature, until), self._time_of(mature + LIFE, until)
+    return self._time_of(mature, until), self._time_of(
+        mature + notice_clock.LIFE, until
+    )
 
 
 @internal

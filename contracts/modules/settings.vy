@@ -33,7 +33,7 @@ def _register(venue: address, market_id: uint256, is_perp: bool):
     """
     @notice A new market with a maximum of 0 (M12).
     """
-    self._put(venue, market_id, fund_words._market(is_perp))
+    ledger._put(venue, market_id, fund_words._market(is_perp))
     log IInsuranceFund.MarketRegistered(
         venue=venue, market_id=market_id, is_perp=is_perp
     )
@@ -45,22 +45,13 @@ def _move(venue: address, market_id: uint256, new_venue: address):
     @notice A market with all that is kept of it goes to another venue.
     """
     market: uint256 = ledger._market(venue, market_id)
-    self._put(new_venue, market_id, market)
+    ledger._put(new_venue, market_id, market)
     ledger.markets[venue][market_id] = 0
     ledger.bad_debts[new_venue][market_id] = ledger.bad_debts[venue][market_id]
     ledger.bad_debts[venue][market_id] = 0
     log IInsuranceFund.VenueReplaced(
         venue=venue, market_id=market_id, new_venue=new_venue
     )
-
-
-@internal
-def _put(venue: address, market_id: uint256, market: uint256):
-    checks._require(venue.is_contract, "fund: venue without code")
-    checks._require(
-        ledger.markets[venue][market_id] == 0, "fund: market registered"
-    )
-    ledger.markets[venue][market_id] = market
 
 
 @internal
@@ -102,45 +93,32 @@ def _set_threshold(threshold: uint256) -> bool:
     """
     @return Whether more can be drawn now.
     """
+    checks._require(threshold > 0, "fund: zero threshold")
+    fund_words._check_width(threshold)
     terms: uint256 = ledger.terms
-    self._set_terms(
-        threshold,
-        fund_words._liquidator_bps(terms),
-        fund_words._fund_bps(terms),
-    )
-    return threshold < fund_words._threshold(terms)
+    old: uint256 = fund_words._threshold(terms)
+    ledger.terms = fund_words._with_threshold(terms, threshold)
+    log IInsuranceFund.ThresholdSet(old=old, new=threshold)
+    return threshold < old
 
 
 @internal
-def _set_terms(threshold: uint256, liquidator_bps: uint256, fund_bps: uint256):
+def _set_split(liquidator_bps: uint256, fund_bps: uint256):
     """
-    @notice Set threshold and split; what changes is logged.
+    @notice Set the shares of a liquidation (M1).
     """
-    checks._require(threshold > 0, "fund: zero threshold")
-    fund_words._check_width(threshold)
     checks._require(
         liquidator_bps <= MAX_LIQUIDATOR_BPS and fund_bps <= MAX_FUND_BPS,
         "fund: split out of bounds",
     )
     terms: uint256 = ledger.terms
-    old: uint256 = fund_words._threshold(terms)
-    old_liquidator_bps: uint256 = fund_words._liquidator_bps(terms)
-    old_fund_bps: uint256 = fund_words._fund_bps(terms)
-    ledger.terms = fund_words._terms(
-        threshold,
-        fund_words._total_bad_debt(terms),
-        liquidator_bps,
-        fund_bps,
+    log IInsuranceFund.SplitSet(
+        old_liquidator_bps=fund_words._liquidator_bps(terms),
+        old_fund_bps=fund_words._fund_bps(terms),
+        liquidator_bps=liquidator_bps,
+        fund_bps=fund_bps,
     )
-    if threshold != old:
-        log IInsuranceFund.ThresholdSet(old=old, new=threshold)
-    if liquidator_bps != old_liquidator_bps or fund_bps != old_fund_bps:
-        log IInsuranceFund.SplitSet(
-            old_liquidator_bps=old_liquidator_bps,
-            old_fund_bps=old_fund_bps,
-            liquidator_bps=liquidator_bps,
-            fund_bps=fund_bps,
-        )
+    ledger.terms = fund_words._with_split(terms, liquidator_bps, fund_bps)
 
 
 @internal

@@ -15,6 +15,7 @@ CONTRACTS = ROOT / "contracts"
 EVM_VERSION = "cancun"
 ZERO = "0x" + "00" * 20
 
+_BLUEPRINT_PREAMBLE = bytes.fromhex("fe7100")
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")
 
@@ -41,11 +42,25 @@ class Backend(Protocol):
             ContractMissing: if there is no such contract.
         """
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address.
+
+        Raises:
+            ContractMissing: if there is no such contract.
+        """
+
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
 
     def encode(self, function: Any, *args: Any) -> bytes:
         """Call data of a contract's function."""
+
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything.
+
+        Raises:
+            Reverted: if it would be refused; with the contract's reason.
+        """
 
     def impersonate(self, address: str) -> Any:
         """A sender that acts as any address, contracts too; local chains alone."""
@@ -70,6 +85,13 @@ class Backend(Protocol):
 
     def travel(self, seconds: int) -> None:
         """Let time pass and mine a block; local chains alone."""
+
+
+def blueprint_of(creation_code: bytes) -> bytes:
+    """What to send to deploy creation code as an ERC-5202 blueprint: version 0, without data."""
+    code = _BLUEPRINT_PREAMBLE + creation_code
+    # PUSH2 length, RETURNDATASIZE, DUP2, PUSH1 10, RETURNDATASIZE, CODECOPY, RETURN: returns what follows itself.
+    return b"\x61" + len(code).to_bytes(2, "big") + bytes.fromhex("3d81600a3d39f3") + code
 
 
 def address_of(account: Any) -> str:

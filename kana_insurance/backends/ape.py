@@ -12,7 +12,16 @@ from ape import Project, accounts, chain
 from ape import project as local_project
 from eth_utils import to_checksum_address
 
-from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of, decode_reason, source_of
+from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of, blueprint_of, decode_reason, source_of
+
+
+def _eth_call(params: dict[str, str | None], block: str, provider: Any) -> None:
+    """A plain call, for its refusal alone."""
+    known = {key: value for key, value in params.items() if value is not None}
+    answer = provider.web3.provider.make_request("eth_call", [known, block])
+    if "error" in answer:
+        data = answer["error"].get("data")
+        raise Reverted(decode_reason(bytes.fromhex(data[2:]) if isinstance(data, str) else b""))
 
 
 @contextmanager
@@ -29,12 +38,7 @@ def probed(provider: Any) -> Iterator[None]:
 
     def ask(self: Any, txn: Any, block: str) -> None:
         params = {"from": txn.sender, "to": txn.receiver or None, "data": "0x" + bytes(txn.data).hex()}
-        known = {key: value for key, value in params.items() if value is not None}
-        answer = self.web3.provider.make_request("eth_call", [known, block])
-        if "error" in answer:
-            data = answer["error"].get("data")
-            raw = bytes.fromhex(data[2:]) if isinstance(data, str) else b""
-            raise Reverted(decode_reason(raw))
+        _eth_call(params, block, self)
 
     def probed_send(self: Any, txn: Any, *args: Any, **kwargs: Any) -> Any:
         ask(self, txn, "pending")
@@ -95,6 +99,15 @@ class ApeBackend:
         """Deploy a contract of the project by name."""
         return sender.deploy(self.container(contract), *args)
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
+        # Not by `declare`: that has the node estimate its gas for nobody, who can't pay for it.
+        code = blueprint_of(bytes(self.container(contract).contract_type.deployment_bytecode.to_bytes()))
+        transaction = chain.provider.network.ecosystem.create_transaction(
+            chain_id=self.chain_id(), data=code, sender=sender.address
+        )
+        return str(sender.call(transaction).contract_address)
+
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return self.container(contract).at(to_checksum_address(address), fetch_from_explorer=False)
@@ -102,6 +115,10 @@ class ApeBackend:
     def encode(self, function: Any, *args: Any) -> bytes:
         """Call data of a contract's function."""
         return bytes(function.encode_input(*args))
+
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything."""
+        _eth_call({"from": sender, "to": target, "data": "0x" + data.hex()}, "pending", chain.provider)
 
     def impersonate(self, address: str) -> Any:
         """A sender that acts as any address, contracts too; local chains alone."""

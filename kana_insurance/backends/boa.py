@@ -30,6 +30,11 @@ class BoaBackend:
         with boa.env.prank(address_of(sender)):
             return deployer(contract).deploy(*args)
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
+        with boa.env.prank(address_of(sender)):
+            return str(deployer(contract).deploy_as_blueprint().address)
+
     def at(self, contract: str, address: str) -> Any:
         """The contract of that name at an address."""
         return deployer(contract).at(address)
@@ -37,6 +42,13 @@ class BoaBackend:
     def encode(self, function: Any, *args: Any) -> bytes:
         """Call data of a contract's function."""
         return bytes(function.prepare_calldata(*args))
+
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything."""
+        with boa.env.anchor():
+            computation = boa.env.execute_code(to_address=target, sender=sender, data=data)
+        if computation.is_error:
+            raise Reverted(decode_reason(bytes(computation.output)))
 
     def impersonate(self, address: str) -> Any:
         """A sender that acts as any address, contracts too."""

@@ -20,12 +20,14 @@ import requests
 from eth_abi.abi import decode, encode
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
-from kana_insurance.backends import ContractMissing, Reverted, address_of, decode_reason, source_of
+from kana_insurance.backends import ContractMissing, Reverted, address_of, blueprint_of, decode_reason, source_of
 from kana_insurance.backends.artifacts import artifact
 from kana_insurance.orders import private_key, sign_digest
 
 GAS = 5_000_000
 DEPLOY_GAS = 14_000_000
+#: Calls that create a contract, or may.
+CREATING = frozenset({"create_fund", "create_layer", "execute", "execute_batch"})
 MAX_FEE = 100 * 10**9
 #: Calls, and transactions, in one JSON-RPC request at most; Anvil stalls on a thousand transactions at once.
 CHUNK = 1_000
@@ -156,13 +158,14 @@ class Function:
         data = self.contract.backend.eth_call(self.contract.address, self.encode(*args), sender, str(self))
         return self.decode(data, len(args))
 
-    def __call__(self, *args: Any, sender: Any = None, gas: int = GAS) -> Any:
+    def __call__(self, *args: Any, sender: Any = None, gas: int | None = None) -> Any:
         """Read a view; send anything else and return its receipt."""
         if self._entry(len(args))["stateMutability"] in ("view", "pure"):
             return self.call(*args, sender=sender)
         if sender is None:
             raise TypeError(f"{self} changes state: name its sender")
-        return self.contract.backend.send(sender, self.contract.address, self.encode(*args), gas, str(self))
+        limit = gas or (DEPLOY_GAS if self.name in CREATING else GAS)
+        return self.contract.backend.send(sender, self.contract.address, self.encode(*args), limit, str(self))
 
 
 class RpcContract:
@@ -473,6 +476,14 @@ class RpcBackend:
             raise NodeError(f"{contract}: the node names no address for the deployment by {address}")
         return self.at(contract, receipt.contract_address)
 
+    def deploy_blueprint(self, contract: str, *, sender: Any) -> str:
+        """Deploy a contract's creation code as an ERC-5202 blueprint; its address."""
+        code = blueprint_of(bytes.fromhex(artifact(contract)["bytecode"][2:]))
+        receipt = self.send(sender, None, code, DEPLOY_GAS, f"{contract} as a blueprint")
+        if receipt.contract_address is None:
+            raise NodeError(f"{contract}: the node names no address for its blueprint")
+        return to_checksum_address(receipt.contract_address)
+
     def at(self, contract: str, address: str) -> RpcContract:
         """The contract of that name at an address."""
         return RpcContract(self, contract, address, artifact(contract)["abi"])
@@ -480,6 +491,10 @@ class RpcBackend:
     def encode(self, function: Function, *args: Any) -> bytes:
         """Call data of a contract's function."""
         return function.encode(*args)
+
+    def simulate(self, sender: str, target: str, data: bytes) -> None:
+        """Make a call as any address without changing anything."""
+        self.eth_call(target, data, sender)
 
     def impersonate(self, address: str) -> str:
         """A sender that acts as any address, contracts too; Anvil alone."""

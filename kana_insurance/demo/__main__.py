@@ -50,9 +50,9 @@ def _tell(console: Console, out: Path) -> int:
             stage = Stage(deploy(backend), backend, console)
         console.print(
             "[bold]The Kana insurance fund lives through a crash[/]\n"
-            f"A fund with a threshold of {tokens(THRESHOLD, 6, 0)} U in front of a venue with three markets, COIN, ALT "
-            "and ETH, stakers and a reinsurance behind it, on a chain of its own. U is one KanaUSDT. After each step "
-            "the whole state on the chain is compared with the reference model.",
+            f"A fund with a threshold of {tokens(THRESHOLD, 6, 0)} U in front of a venue's markets COIN, ALT and ETH, "
+            "stakers and a reinsurance behind it, and DOGE with a fund of its own, on a chain of its own. U is one "
+            "KanaUSDT. After each step the whole state on the chain is compared with the reference model.",
             highlight=False,
             width=WIDTH,
         )

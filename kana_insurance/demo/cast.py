@@ -1,8 +1,9 @@
 """Who plays, on which stage, and what the report draws: what all acts of the story share.
 
 Market 0 is COIN at 100 U with a limit of 5,000 U, market 1 is ALT at 20 U with a limit of 500 U, market 2 is ETH at
-2,000 U with a limit of 20,000 U; initial margin 10 %, maintenance 5 %, fees 5 bps (taker) and 2 bps (maker). The fund's
-threshold is 10,000 U. It may draw 2,000 U of its stakers and 1,000 U of the reinsurance for life.
+2,000 U with a limit of 20,000 U; market 3 is DOGE at 10 U with a limit of 1,000 U at a fund of its own, whose threshold
+is 300 U. Initial margin 10 %, maintenance 5 %, fees 5 bps (taker) and 2 bps (maker). The shared fund's threshold is
+10,000 U. It may draw 2,000 U of its stakers and 1,000 U of the reinsurance for life.
 """
 
 from __future__ import annotations
@@ -18,13 +19,21 @@ from kana_insurance.demo.stage import Stage, Watch
 from kana_insurance.deployment import DAY, MarketConfig, StakersConfig
 from kana_insurance.kit import COIN, Actors, Kit, SignedOrder, U, deploy_kit
 
-COIN_MARKET, ALT_MARKET, ETH_MARKET = 0, 1, 2
-THRESHOLD = 10_000 * U
+COIN_MARKET, ALT_MARKET, ETH_MARKET, DOGE_MARKET = 0, 1, 2, 3
+THRESHOLD, DOGE_THRESHOLD = 10_000 * U, 300 * U
 CAPS = {"open_interest_cap": 1_000_000 * COIN, "position_cap": 500_000 * COIN}
 MARKETS = [
     MarketConfig(name="COIN / USD", price=100 * COIN, max_insurance=5_000 * U, **CAPS),
     MarketConfig(name="ALT / USD", price=20 * COIN, max_insurance=500 * U, **CAPS),
     MarketConfig(name="ETH / USD", price=2_000 * COIN, max_insurance=20_000 * U, **CAPS),
+    MarketConfig(
+        name="DOGE / USD",
+        price=10 * COIN,
+        max_insurance=1_000 * U,
+        isolated=True,
+        threshold=DOGE_THRESHOLD,
+        **CAPS,
+    ),
 ]
 STAKERS = StakersConfig(limit=2_000 * U, cooldown_days=7, stream_length=7 * DAY)
 REINSURANCE = StakersConfig(
@@ -111,6 +120,7 @@ PEOPLE = (
     *("contributor 1", "contributor 2", "contributor 3", "latecomer"),
     *(f"long {letter}" for letter in "ABCDEFGHK"),
     *("short S", "short T", "ALT long V", "ALT long X", "ALT short P", "ALT short Q", "liquidator", "passer-by"),
+    *("DOGE long N", "DOGE long M", "DOGE short O"),
     *("ETH long W", "ETH long Y", "ETH short Z", "staker 1", "staker 2", "staker 3", "reinsurer"),
 )
 
@@ -152,7 +162,7 @@ class Acts:
 
     def position(self, account: Key, name: str, market_id: int = COIN_MARKET) -> Watch:
         """An account's base size."""
-        unit = ("COIN", "ALT", "ETH")[market_id]
+        unit = ("COIN", "ALT", "ETH", "DOGE")[market_id]
         return Watch(f"position, {name}", lambda: self.stage.size(account, market_id), unit, 18)
 
     def tokens_of(self, account: Any, name: str) -> Watch:
@@ -190,7 +200,7 @@ class Acts:
         Returns:
             The chain's receipt.
         """
-        stage, fund = self.stage, self.kit.fund
+        stage, fund = self.stage, self.kit.system.fund_of(args[0])
         before = int(fund.reserve())
         receipt = stage.act("house", function, sender, *args)
         events = self.kit.house.events(receipt)

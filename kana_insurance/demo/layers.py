@@ -333,7 +333,9 @@ class LayerActs(Acts):
         shares = int(vault.pendingRedeemRequest(self.request_day, leaver))
         payload = stage.announce("set_max_insurance", address_of(kit.house), COIN_MARKET, 50_000 * U)
         stage.travel(self.request_day * DAY - HOUR - kit.now())
-        noticed = Watch("COIN's notice, hours passed", lambda: int(kit.fund.notice(payload)[0]) // HOUR, "h", 0)
+        noticed = Watch(
+            "COIN's notice, hours passed", lambda: int(kit.notices.notice(kit.fund.address, payload)[0]) // HOUR, "h", 0
+        )
         with stage.step(
             "The guardian pauses payouts",
             "Governance has given notice that it wants to raise COIN's limit; that takes ten days. An hour before "
@@ -346,7 +348,7 @@ class LayerActs(Acts):
         ):
             stage.act("fund", "pause_payouts", kit.actors.guardian, 2 * DAY)
             self.mark("exits held")
-            resume_at, passed = int(kit.fund.payouts_resume_at()), int(kit.fund.notice(payload)[0])
+            resume_at, passed = int(kit.fund.payouts_resume_at()), int(kit.notices.notice(kit.fund.address, payload)[0])
             held = [int(underwriter.held_until()) for underwriter in self.underwriters.values()]
             stage.equal("both layers' exits are held until a day after the pause", held, [resume_at + DAY] * 2)
             again = {"reason": "fund: paused too recently", "says": "pausing once more"}
@@ -360,7 +362,7 @@ class LayerActs(Acts):
             call = ("set_max_insurance", address_of(kit.house), COIN_MARKET, 50_000 * U)
             stage.equal(
                 "36 hours on, the notice stands still, on the chain and in the model",
-                (int(kit.fund.notice(payload)[0]), stage.fund.notice(call)[0]),
+                (int(kit.notices.notice(kit.fund.address, payload)[0]), stage.fund.notices.notice(stage.fund, call)[0]),
                 (passed, passed),
             )
 

@@ -168,7 +168,8 @@ def build(stage: Stage, tale: Tale) -> Page:
     *small, great = tale.losses
     page = Page(
         "An insurance fund lives through a crash",
-        "Three perpetual markets, one fund with stakers and a reinsurance behind it, real contracts on a local chain. "
+        "Three perpetual markets, one fund with stakers and a reinsurance behind it, a market apart with a fund of its "
+        "own, real contracts on a local chain. "
         "Every figure below was read from the chain and compared with the reference model, to the unit.",
     )
     page.figures(

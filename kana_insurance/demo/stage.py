@@ -103,6 +103,8 @@ class Stage:
         self.registry, self.venue = mirror.registry, mirror.venue
         #: By the name that an action goes by: the contract and its model; a layer's name is its vault's.
         self.parts: dict[str, tuple[Any, Any]] = {"fund": (kit.fund, self.fund), "house": (kit.house, self.venue)}
+        for number, own in kit.isolated.items():
+            self.parts[f"isolated {number}"] = (own, mirror.isolated[number])
         for layer, model in zip(kit.system.layers, mirror.layers, strict=True):
             self.parts[layer.name] = (layer.backstop, model.backstop)
         self.steps: list[Step] = []
@@ -174,7 +176,7 @@ class Stage:
             chain = system_state(self.kit.system, accounts_seen(self.kit.system))
         found = list(_differences(self.mirror.state(), chain))
         self.claim(
-            "fund, layers, house and registry: the chain is the model, to the unit", not found, "; ".join(found), True
+            "funds, layers, house and registry: the chain is the model, to the unit", not found, "; ".join(found), True
         )
 
     # ------------------------------------------------------------------ acting
@@ -185,7 +187,7 @@ class Stage:
         """Make a call on the chain, then in the model; returns the chain's receipt.
 
         Args:
-            part: "fund", "house", "stakers" or "reinsurance".
+            part: "fund", "house", "stakers", "reinsurance", or "isolated" and the number of its market.
             function: Its name, the same on both.
             sender: Who.
             args: The model's arguments; the chain's too, unless ``chain`` gives another (function, arguments).
@@ -263,8 +265,8 @@ class Stage:
     def announce(self, function: str, *args: Any) -> bytes:
         """Give the fund notice of a call, through the timelock; returns the call data (M9)."""
         payload = self.kit.encode(self.kit.fund, function, *args)
-        self._follow(self.kit.govern(self.kit.fund, "announce", payload))
-        self.fund.announce("timelock", (function, *args))
+        self._follow(self.kit.govern(self.kit.notices, "announce", address_of(self.kit.fund), payload))
+        self.fund.notices.announce("timelock", self.fund, (function, *args))
         self.travel(0)
         return payload
 

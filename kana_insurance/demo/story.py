@@ -1,6 +1,8 @@
-"""The story: one fund, three markets, a crash. Each act is a function of a stage; together they take ten seconds.
+"""The story: a fund, three markets, a fourth one apart, a crash. Each act is a function of a stage; together they take
+ten seconds.
 
-The cast and the terms are in ``cast``, the acts of stakers and reinsurance in ``layers``.
+The cast and the terms are in ``cast``, the acts of stakers and reinsurance in ``layers``, of the market apart in
+``isolated``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from kana_insurance.backends import Reverted
 from kana_insurance.demo.cast import (
     ALT_MARKET,
     COIN_MARKET,
+    DOGE_MARKET,
     LAYERS,
     MARKETS,
     PEOPLE,
@@ -21,6 +24,7 @@ from kana_insurance.demo.cast import (
     deploy,
     person,
 )
+from kana_insurance.demo.isolated import IsolatedActs
 from kana_insurance.demo.layers import LayerActs
 from kana_insurance.demo.stage import StoryError, Watch
 from kana_insurance.deployment import DAY
@@ -28,7 +32,7 @@ from kana_insurance.kit import COIN, U
 from kana_insurance.report import tokens
 
 
-class Story(LayerActs):
+class Story(LayerActs, IsolatedActs):
     """The acts, in order."""
 
     def tell(self) -> Tale:
@@ -48,6 +52,7 @@ class Story(LayerActs):
         self.insolvent()
         self.limit_exhausted()
         self.deleveraging()
+        self.market_apart()
         self.staking()
         self.streaming()
         self.leaving()
@@ -403,13 +408,14 @@ class Story(LayerActs):
         house, fund = kit.house, kit.fund
         with stage.step(
             "The books",
-            "Every token is counted: what was minted is in the fund, in a layer's vault, in the house, in the "
+            "Every token is counted: what was minted is in a fund, in a layer's vault, in the house, in the "
             "treasury, or in somebody's hands.",
         ):
             supply = int(kit.asset.totalSupply())
             vaults = {layer.name: layer.backstop for layer in kit.system.layers}
             held = {
                 "the fund": int(kit.asset.balanceOf(fund.address)),
+                "DOGE's own fund": int(kit.asset.balanceOf(kit.isolated[DOGE_MARKET].address)),
                 **{f"the vault, {name}": int(kit.asset.balanceOf(vault.address)) for name, vault in vaults.items()},
                 "the house": int(kit.asset.balanceOf(house.address)),
                 "the treasury": int(kit.asset.balanceOf(str(kit.actors.treasury))),
@@ -438,7 +444,7 @@ class Story(LayerActs):
             books = house.books(market_id)
             total += int(books.fees) + int(books.dust_fees) + int(books.dust)
             total += sum(int(house.position(market_id, str(account)).balance) for account in everybody)
-            total -= int(self.kit.fund.bad_debt(house.address, market_id))
+            total -= int(self.kit.system.fund_of(market_id).bad_debt(house.address, market_id))
         return total
 
 

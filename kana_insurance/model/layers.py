@@ -67,7 +67,6 @@ class LayersModel(Stateful):
         self.pair: Pair = (None, None)  # staked layer, reinsurance
         self.suspended_until: tuple[int, int] = (0, 0)
         self.staker_bps = 0
-        self.joined_at = 0  # when a layer last joined an open fund; notices given before are void
 
     def touched(self) -> tuple[Stateful, ...]:
         """Every object that a call to a layer may change, and these books."""

@@ -11,6 +11,7 @@ from kana_insurance.model.state import Account, Log, Stateful, atomic
 from kana_insurance.model.units import BPS, MAX_AMOUNT
 
 if TYPE_CHECKING:
+    from kana_insurance.model.factory import FactoryModel
     from kana_insurance.model.venue import VenueModel
 
 MAX_FEE_BPS, MAX_FUND_FEE_BPS = 100, 5_000
@@ -70,10 +71,11 @@ class Quote(NamedTuple):
 
 
 class RegistryModel(Stateful):
-    """Parameters and marks of the markets of one venue."""
+    """Parameters and marks of the markets of one venue. Without a factory any fund that has a market may serve it."""
 
-    def __init__(self, clock: Clock, *, fee_recipient: Account) -> None:
+    def __init__(self, clock: Clock, *, fee_recipient: Account, factory: FactoryModel | None = None) -> None:
         self.clock = clock
+        self.factory = factory
         self.fee_recipient = fee_recipient
         self.log = Log()
         self.house: VenueModel | None = None
@@ -172,11 +174,9 @@ class RegistryModel(Stateful):
 
     @atomic
     def replace_fund(self, caller: Account, market_id: int, fund: Account) -> None:  # noqa: ARG002 - governance
-        """Move a market to another fund that has registered it; no bad debt may be left in the old one (M16)."""
+        """Move a market to the fund that serves it now (M16, M18)."""
         params = self.params(market_id)
         require(fund != params.fund, "registry: same fund")
-        bad_debt = self.funds[params.fund].bad_debt(self._house().address, market_id)
-        require(bad_debt == 0, "registry: market has bad debt")
         self._check_fund(market_id, fund)
         self.markets[market_id] = params._replace(fund=fund)
 
@@ -247,7 +247,11 @@ class RegistryModel(Stateful):
         return self.house
 
     def _check_fund(self, market_id: int, fund: Account) -> None:
-        """The fund has registered the market as a perp, in the house's asset (M15, M16)."""
+        """The fund serves the market, has registered it as a perp, and is in the house's asset (M15, M16, M18)."""
+        if self.factory is not None:
+            server = self.factory.fund_of(self._house().address, market_id)
+            require(server is not None, "registry: market unassigned")
+            require(server == fund, "registry: other fund's market")
         market = self.funds[fund].markets.get((self._house().address, market_id))
         require(market is not None and market.is_perp, "registry: not at the fund")
         require(self.funds[fund].token is self._house().token, "registry: other asset")

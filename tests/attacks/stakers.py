@@ -65,6 +65,7 @@ class Stakers:
         #: A contract that makes lists of calls in one transaction, and the sender that acts as it.
         self.script = backend.deploy("Script", sender=me)
         self.venue = backend.impersonate(self.script)
+        self.notices = backend.deploy("NoticeBoard", sender=me)
         self.layers = [self._layer(me, min_staked) for _ in range(layers)]
         self.funds = [self._fund(me) for _ in range(funds)]
         for number, fund in enumerate(self.funds):
@@ -102,6 +103,8 @@ class Stakers:
         fund = self.backend.deploy(
             "InsuranceFund",
             address_of(self.asset),
+            address_of(self.notices),
+            NOBODY,
             address_of(self.timelock),
             *(address_of(account) for account in (actors.treasurer, actors.guardian, me, actors.treasury)),
             THRESHOLD,

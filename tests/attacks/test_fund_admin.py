@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kana_insurance.backends import address_of
+from kana_insurance.deployment import ROLES
 from kana_insurance.testing import COIN, DAY, Kit, U, reverts_with
 
 THRESHOLD = 1_000_000 * U
@@ -31,13 +32,13 @@ def test_t30_lower_the_threshold_then_withdraw__not_before_delay_and_notice(fund
     fund_kit.contribute(actors.contributor, 900_000 * U)
     lower = fund_kit.encode(fund, "set_threshold", 1)
 
-    def schedule(payload: bytes, salt: int) -> tuple[Any, ...]:
-        operation = (address_of(fund), 0, payload, NO_WORD, salt.to_bytes(32, "big"))
+    def schedule(contract: Any, payload: bytes, salt: int) -> tuple[Any, ...]:
+        operation = (address_of(contract), 0, payload, NO_WORD, salt.to_bytes(32, "big"))
         timelock.schedule(*operation, timelock.get_minimum_delay(), sender=actors.proposer)
         return operation
 
-    announcing = schedule(fund_kit.encode(fund, "announce", lower), 901)
-    lowering = schedule(lower, 902)
+    announcing = schedule(fund_kit.notices, fund_kit.encode(fund_kit.notices, "announce", fund, lower), 901)
+    lowering = schedule(fund, lower, 902)
     fund_kit.travel(2 * DAY - HOUR)
     with reverts_with("timelock_controller: operation is not ready"):
         timelock.execute(*announcing, sender=actors.proposer)
@@ -60,7 +61,7 @@ def test_t30_lower_the_threshold_then_withdraw__not_before_delay_and_notice(fund
 
 def test_t30_notice_left_lying__lapses(fund_kit: Kit) -> None:
     fund, governance = fund_kit.fund, fund_kit.governance
-    fund.announce(fund_kit.encode(fund, "set_threshold", 1), sender=governance)
+    fund_kit.notices.announce(fund, fund_kit.encode(fund, "set_threshold", 1), sender=governance)
     fund_kit.travel(2 * DAY + WEEK)
     with reverts_with("fund: notice lapsed"):
         fund.set_threshold(1, sender=governance)
@@ -68,7 +69,7 @@ def test_t30_notice_left_lying__lapses(fund_kit: Kit) -> None:
 
 def test_t30_notice_of_another_call__does_not_count(fund_kit: Kit) -> None:
     fund, governance = fund_kit.fund, fund_kit.governance
-    fund.announce(fund_kit.encode(fund, "set_threshold", 2), sender=governance)
+    fund_kit.notices.announce(fund, fund_kit.encode(fund, "set_threshold", 2), sender=governance)
     fund_kit.travel(2 * DAY)
     with reverts_with("fund: no notice"):
         fund.set_threshold(1, sender=governance)
@@ -287,7 +288,7 @@ def test_t37_impostor_venue__refused_and_replacement_needs_timelock_and_notice(f
 def test_t39_takeover__nobody_appoints_himself(fund_kit: Kit) -> None:
     fund, timelock, actors = fund_kit.fund, fund_kit.timelock, fund_kit.actors
     for account in (actors.deployer, actors.treasurer, actors.guardian, actors.proposer, actors.outsider):
-        for role in (fund.TREASURER_ROLE(), fund.GUARDIAN_ROLE(), fund.DEPLOYER_ROLE(), fund.DEFAULT_ADMIN_ROLE()):
+        for role in ROLES.values():
             with reverts_with("fund: not governance"):
                 fund.grantRole(role, account, sender=account)
         with reverts_with("fund: not governance"):
@@ -298,9 +299,9 @@ def test_t39_takeover__nobody_appoints_himself(fund_kit: Kit) -> None:
             fund.finish_setup(sender=account)
     # Governance itself can bring back neither the deployer nor a second governor.
     with reverts_with("roles: use set_governance"):
-        fund.grantRole(fund.DEFAULT_ADMIN_ROLE(), actors.outsider, sender=fund_kit.governance)
+        fund.grantRole(ROLES["DEFAULT_ADMIN_ROLE"], actors.outsider, sender=fund_kit.governance)
     with reverts_with("roles: deployer is fixed"):
-        fund.grantRole(fund.DEPLOYER_ROLE(), actors.deployer, sender=fund_kit.governance)
+        fund.grantRole(ROLES["DEPLOYER"], actors.deployer, sender=fund_kit.governance)
 
 
 def test_t39_timelock__no_replay_and_no_wrong_predecessor(fund_kit: Kit) -> None:

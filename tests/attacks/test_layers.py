@@ -101,7 +101,10 @@ def test_t38_layer_behind_a_layer__is_asked_for_the_rest_alone(backend: Any, act
 def _announce(stakers: Stakers, contract: Any, function: str, *args: Any) -> int:
     """Give notice; returns when."""
     call = stakers.backend.encode(getattr(contract, function), *args)
-    contract.announce(call, sender=stakers.governance)
+    if contract is stakers.fund:
+        stakers.notices.announce(contract, call, sender=stakers.governance)
+    else:
+        contract.announce(call, sender=stakers.governance)
     return stakers.now()
 
 

@@ -25,7 +25,15 @@ LIMIT = 10_000 * U
 PLENTY = 10**6 * U
 CODE = {
     name: boa.load_partial(f"contracts/{name}.vy")
-    for name in ("testing/KanaUSDT", "testing/BenchVenue", "Timelock", "InsuranceFund", "Underwriter", "Backstop")
+    for name in (
+        "testing/KanaUSDT",
+        "testing/BenchVenue",
+        "Timelock",
+        "NoticeBoard",
+        "InsuranceFund",
+        "Underwriter",
+        "Backstop",
+    )
 }
 PLACES = ("staked", "reinsurance")
 
@@ -41,7 +49,8 @@ class Twins:
         self.token = CODE["testing/KanaUSDT"].deploy()
         self.timelock = CODE["Timelock"].deploy(2 * DAY, 2 * DAY, [deployer], [deployer])
         self.at["governance"] = self.timelock.address
-        roles = [self.timelock.address, *(self.at[name] for name in names[:4])]
+        self.board = CODE["NoticeBoard"].deploy()
+        roles = [self.board.address, ZERO, self.timelock.address, *(self.at[name] for name in names[:4])]
         self.fund = CODE["InsuranceFund"].deploy(self.token.address, *roles, THRESHOLD, 3_000, 2_000)
         self.venue = CODE["testing/BenchVenue"].deploy(self.token.address, self.fund.address)
         self.at |= {"venue": self.venue.address, "fund": self.fund.address}
@@ -108,23 +117,24 @@ class Twins:
         """A call on both sides: both go through with the same result, or both are refused for the same reason."""
         reason = None
         expected: Any = None
+        contract, model = (self.board, self.model.notices) if function == "announce" else (self.fund, self.model)
         if function == "announce":
-            named = (self._named(arguments[0], arguments[1:], False),)
-            chain = (self.call(*arguments),)
-            wanted: tuple[Any, ...] = ((arguments[0], *named[0]),)
+            chain: tuple[Any, ...] = (self.fund.address, self.call(*arguments))
+            call = (arguments[0], *self._named(arguments[0], arguments[1:], False))
+            wanted: tuple[Any, ...] = (self.model, call)
         else:
             chain, wanted = self._named(function, arguments, True), self._named(function, arguments, False)
         try:
-            expected = getattr(self.model, function)(caller, *wanted)
+            expected = getattr(model, function)(caller, *wanted)
         except Refused as refusal:
             reason = refusal.reason
-        method = getattr(self.fund, function)
+        method = getattr(contract, function)
         computation = boa.env.execute_code(
-            to_address=self.fund.address,
+            to_address=contract.address,
             sender=self.at[caller],
             data=method.prepare_calldata(*chain),
             is_modifying=True,
-            contract=self.fund,
+            contract=contract,
         )
         found = decode_reason(bytes(computation.output)) if computation.is_error else None
         assert found == reason
@@ -162,8 +172,8 @@ class Twins:
 
     def notice(self, function: str, *arguments: Any) -> tuple[int, int]:
         """How far a notice has come, the same on both sides."""
-        found = tuple(self.fund.notice(self.call(function, *arguments)))
-        assert found == self.model.notice((function, *self._named(function, arguments, False)))
+        found = tuple(self.board.notice(self.fund.address, self.call(function, *arguments)))
+        assert found == self.model.notices.notice(self.model, (function, *self._named(function, arguments, False)))
         return found[0], found[1]
 
 
@@ -307,7 +317,7 @@ def test_notice__longest_cooldown_and_three_days__to_the_second(twins: Twins) ->
     assert twins.notice("set_threshold", 1) == (33 * DAY, 17 * DAY)
     assert twins.do("governance", "set_threshold", 1) == "fund: notice lapsed"
     twins.do("governance", "announce", "set_threshold", 1)
-    assert twins.do("governance", "announce", "set_threshold", 1) == "fund: notice running"
+    assert twins.do("governance", "announce", "set_threshold", 1) == "notices: notice running"
     twins.pass_time(17 * DAY)
     assert twins.do("governance", "set_threshold", 1) is None
 
@@ -373,7 +383,7 @@ def test_notice__new_layer__waits_for_its_cooldown_and_voids_the_others(twins: T
     assert twins.layers[1][2].held_until == twins.clock.now + 5 * DAY
     assert twins.do("governance", "set_threshold", 2) == "fund: no notice"
     # A notice of this very time would be one of those.
-    assert twins.do("governance", "announce", "set_threshold", 2) == "fund: layer joined just now"
+    assert twins.do("governance", "announce", "set_threshold", 2) == "notices: layer joined just now"
     twins.pass_time(1)
     assert twins.do("governance", "announce", "set_threshold", 2) is None
 
@@ -415,6 +425,17 @@ def test_resume_layer__suspension_over_after_a_pause__its_exits_wait_no_longer_t
     assert [underwriter.held_until() for underwriter, *_ in twins.layers] == [START + 6 * DAY] * 2
 
 
+def test_resume_layer__pause_over_while_suspended__frees_the_exits(twins: Twins) -> None:
+    twins.do("guardian", "pause_payouts", 5 * DAY)
+    twins.do("guardian", "suspend_layer", 1, 4 * DAY)
+    twins.pass_time(DAY)
+    twins.do("guardian", "resume_payouts")
+    assert [underwriter.held_until() - START for underwriter, *_ in twins.layers] == [2 * DAY, 6 * DAY]
+    twins.pass_time(2 * DAY)
+    twins.do("guardian", "resume_layer", 1)
+    assert [underwriter.held_until() - START for underwriter, *_ in twins.layers] == [2 * DAY, 3 * DAY]
+
+
 @pytest.mark.parametrize(
     ("caller", "function", "arguments", "reason"),
     [
@@ -451,7 +472,7 @@ def bad(twins: Twins) -> Any:
     fund, governance = twins.fund, twins.timelock.address
     second = twins.layers[1][0].address
     call = fund.set_layers.prepare_calldata(layer.address, second, 5_000)
-    fund.announce(call, sender=governance)
+    twins.board.announce(fund.address, call, sender=governance)
     boa.env.evm.patch.timestamp += 33 * DAY
     fund.set_layers(layer.address, second, 5_000, sender=governance)
     boa.env.evm.patch.timestamp += 1
@@ -472,7 +493,9 @@ def test_broken_layer__reverts_the_whole_until_it_is_suspended(twins: Twins, bad
         lambda: cover(twins, 200 * U),
         lambda: fund.settle_fees(0, U, sender=twins.venue.address),
         lambda: fund.pause_payouts(DAY, sender=guardian),
-        lambda: fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address),
+        lambda: twins.board.announce(
+            fund.address, fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address
+        ),
     ]
     for call in refused:
         with boa.reverts("layer: broken"):
@@ -483,7 +506,7 @@ def test_broken_layer__reverts_the_whole_until_it_is_suspended(twins: Twins, bad
     fund.pause_payouts(DAY, sender=guardian)
     # Its removal asks it nothing.
     fund.set_layers("0x" + "00" * 20, twins.layers[1][0].address, 5_000, sender=twins.timelock.address)
-    fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address)
+    twins.board.announce(fund.address, fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address)
 
 
 @pytest.mark.parametrize(("sent", "said"), [(10 * U - 1, 10 * U), (0, 1), (150 * U, 150 * U), (10 * U, 101 * U)])

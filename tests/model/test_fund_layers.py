@@ -220,36 +220,36 @@ def test_settle_liquidation__slice__never_goes_to_stakers() -> None:
 def test_notice__layers__longest_cooldown_and_three_days() -> None:
     fund, staked, _ = layered()
     call = ("set_threshold", 1)
-    fund.announce("governance", call)
-    assert fund.log.named("NoticeGiven")[0]["notice_seconds"] == 33 * DAY
-    assert fund.notice(call) == (0, 33 * DAY)
+    fund.notices.announce("governance", fund, call)
+    assert fund.notices.log.named("NoticeGiven")[0]["notice_seconds"] == 33 * DAY
+    assert fund.notices.notice(fund, call) == (0, 33 * DAY)
     fund.clock.advance(33 * DAY - 1)
     with refused("fund: notice not mature"):
         fund.set_threshold("governance", 1)
     fund.clock.advance(1)
     fund.set_threshold("governance", 1)
     fund.set_layers("governance", staked, None, 5_000)
-    fund.announce("governance", ("set_window", 0, DAY))
-    assert fund.notice(("set_window", 0, DAY)) == (0, 17 * DAY)
+    fund.notices.announce("governance", fund, ("set_window", 0, DAY))
+    assert fund.notices.notice(fund, ("set_window", 0, DAY)) == (0, 17 * DAY)
 
 
 def test_notice__lapses_seven_days_after_maturity() -> None:
     fund, *_ = layered()
     call = ("set_threshold", 1)
-    fund.announce("governance", call)
+    fund.notices.announce("governance", fund, call)
     fund.clock.advance(40 * DAY - 1)
-    with refused("fund: notice running"):
-        fund.announce("governance", call)
+    with refused("notices: notice running"):
+        fund.notices.announce("governance", fund, call)
     fund.clock.advance(1)
     with refused("fund: notice lapsed"):
         fund.set_threshold("governance", 1)
-    fund.announce("governance", call)
+    fund.notices.announce("governance", fund, call)
 
 
 def test_notice__cooldown_raised_meanwhile__takes_as_long() -> None:
     fund, staked, _ = layered()
     fund.set_layers("governance", staked, None, 5_000)
-    fund.announce("governance", ("set_threshold", 1))
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
     staked.set_cooldown("governance", 20)
     staked.set_cooldown("governance", 7)  # was in force at some time during it
     fund.clock.advance(23 * DAY - 1)
@@ -266,11 +266,11 @@ def test_notice__exits_held_by_another_fund__stands_still() -> None:
     staked.announce("governance", ("set_fund", "other", 1, 0, DAY, 0))
     fund.clock.advance(17 * DAY)
     staked.set_fund("governance", "other", 1, 0, DAY, 0)
-    fund.announce("governance", ("set_threshold", 1))
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
     fund.clock.advance(DAY)
     staked.hold("other", fund.clock.now + 2 * DAY)  # three days with the one after
     fund.clock.advance(19 * DAY - 1)  # 17 + 3 in all, less the day before and a second
-    assert fund.notice(("set_threshold", 1)) == (17 * DAY - 1, 17 * DAY)
+    assert fund.notices.notice(fund, ("set_threshold", 1)) == (17 * DAY - 1, 17 * DAY)
     fund.clock.advance(1)
     fund.set_threshold("governance", 1)
     assert other.reserve == 0
@@ -281,10 +281,10 @@ def test_notice__of_a_new_layer__waits_for_its_own_cooldown_too() -> None:
     fund, staked, reinsurance = layered()
     fund.set_layers("governance", None, None, 5_000)
     call = ("set_layers", None, reinsurance, 5_000)
-    fund.announce("governance", call)
-    assert fund.notice(call) == (0, 33 * DAY)
-    fund.announce("governance", ("set_threshold", 1))
-    assert fund.notice(("set_threshold", 1))[1] == 2 * DAY
+    fund.notices.announce("governance", fund, call)
+    assert fund.notices.notice(fund, call) == (0, 33 * DAY)
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
+    assert fund.notices.notice(fund, ("set_threshold", 1))[1] == 2 * DAY
     fund.clock.advance(33 * DAY)
     fund.set_layers("governance", None, reinsurance, 5_000)
     assert staked.backstop.staked() == 201 * U
@@ -293,18 +293,21 @@ def test_notice__of_a_new_layer__waits_for_its_own_cooldown_too() -> None:
 def test_notice__given_before_a_layer_joined__is_void() -> None:
     fund, staked, _ = layered()
     fund.set_layers("governance", None, None, 5_000)
-    fund.announce("governance", ("set_layers", staked, None, 5_000))
+    fund.notices.announce("governance", fund, ("set_layers", staked, None, 5_000))
     fund.clock.advance(16 * DAY)
-    fund.announce("governance", ("set_threshold", 1))
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
     fund.clock.advance(2 * DAY)
     fund.set_layers("governance", staked, None, 5_000)
-    for call in (fund.set_threshold, lambda *_: fund.cancel_notice("governance", ("set_threshold", 1))):
-        with refused("fund: no notice"):
+    for call, reason in (
+        (fund.set_threshold, "fund: no notice"),
+        (lambda *_: fund.notices.cancel("governance", fund, ("set_threshold", 1)), "notices: no notice"),
+    ):
+        with refused(reason):
             call("governance", 1)
-    with refused("fund: layer joined just now"):
-        fund.announce("governance", ("set_threshold", 1))
+    with refused("notices: layer joined just now"):
+        fund.notices.announce("governance", fund, ("set_threshold", 1))
     fund.clock.advance(1)
-    fund.announce("governance", ("set_threshold", 1))
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
 
 
 # ------------------------------------------------------------------ pauses (M37)
@@ -349,7 +352,7 @@ def test_set_layers__during_a_pause__the_new_layer_is_held() -> None:
     fund, staked, reinsurance = layered()
     fund.set_layers("governance", None, None, 5_000)
     call = ("set_layers", staked, reinsurance, 5_000)
-    fund.announce("governance", call)
+    fund.notices.announce("governance", fund, call)
     fund.clock.advance(33 * DAY)
     fund.pause_payouts("guardian", 5 * DAY)
     assert staked.held_until == 0

@@ -67,7 +67,7 @@ def test_settle_liquidation__bad_debt__is_repaid_first_and_stays_in_the_venue() 
 
 def test_settle_liquidation__room__counts_the_bad_debt_of_others() -> None:
     fund = open_fund(threshold=1_000, reserve=1_000)
-    fund.announce("governance", ("register_market", "venue", 1, True))
+    fund.notices.announce("governance", fund, ("register_market", "venue", 1, True))
     fund.clock.advance(2 * DAY)
     fund.register_market("governance", "venue", 1, True)
     fund.record_bad_debt("venue", 1, 30)
@@ -239,9 +239,9 @@ def test_threshold__lowering__waits_two_days_and_lapses_after_seven_more() -> No
     fund = open_fund(threshold=1_000, reserve=1_000)
     with refused("fund: no notice"):
         fund.set_threshold("governance", 999)
-    fund.announce("governance", ("set_threshold", 999))
-    with refused("fund: notice running"):
-        fund.announce("governance", ("set_threshold", 999))
+    fund.notices.announce("governance", fund, ("set_threshold", 999))
+    with refused("notices: notice running"):
+        fund.notices.announce("governance", fund, ("set_threshold", 999))
     fund.clock.advance(2 * DAY - 1)
     with refused("fund: notice not mature"):
         fund.set_threshold("governance", 999)
@@ -250,16 +250,16 @@ def test_threshold__lowering__waits_two_days_and_lapses_after_seven_more() -> No
     fund.set_threshold("governance", 999)  # the last second
     with refused("fund: no notice"):
         fund.set_threshold("governance", 998)
-    fund.announce("governance", ("set_threshold", 998))
+    fund.notices.announce("governance", fund, ("set_threshold", 998))
     fund.clock.advance(9 * DAY)
     with refused("fund: notice lapsed"):
         fund.set_threshold("governance", 998)
-    fund.announce("governance", ("set_threshold", 998))
+    fund.notices.announce("governance", fund, ("set_threshold", 998))
 
 
 def test_notice__pause__stands_still_until_a_day_after_its_end() -> None:
     fund = open_fund(threshold=1_000)
-    fund.announce("governance", ("set_threshold", 1))
+    fund.notices.announce("governance", fund, ("set_threshold", 1))
     fund.clock.advance(DAY)
     fund.pause_payouts("guardian", 3 * DAY)
     fund.clock.advance(4 * DAY)  # 3 paused and the one after
@@ -286,7 +286,7 @@ def test_notice__what_lets_more_be_drawn__needs_it(call: tuple[Any, ...]) -> Non
     fund.set_window("governance", 1_000, DAY)  # on: immediate
     with refused("fund: no notice"):
         getattr(fund, call[0])("governance", *call[1:])
-    fund.announce("governance", call)
+    fund.notices.announce("governance", fund, call)
     fund.clock.advance(2 * DAY)
     getattr(fund, call[0])("governance", *call[1:])
 

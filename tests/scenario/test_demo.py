@@ -48,6 +48,9 @@ def test_demo__whole_story__every_claim_holds(tmp_path: Path, capsys: pytest.Cap
         "the liquidator's reward is 0",
         "the limit is used up: 500 of 500 U",
         "short T was closed at the mark and lost nothing",
+        "DOGE's fund paid all it had: 10 of 1,000 U",
+        "the shared fund and its layers are what they were, to the unit",
+        "asking the shared fund for DOGE: refused, “fund: unknown market”",
         "COIN: 105.945 U = 10.5945 premium + 47.67525 stream + 47.67525 reserve",
         "after half of the time half is the stakers', to the second",
         "staker 3 pays the price of the moment: 994.07",
@@ -72,7 +75,7 @@ def test_demo__whole_story__every_claim_holds(tmp_path: Path, capsys: pytest.Cap
     rows = re.findall(r'<td>([^<]*)</td><td class="n">([^<]*)</td></tr>', text)
     first = rows.index((LAYERS[0], paid[0]))
     assert rows[first : first + len(paid)] == [*zip((*LAYERS, "the loss"), paid, strict=True)]
-    staker_2 = ("1,000.000000", "11.804884", "397.018541", "614.786343")
+    staker_2 = ("1,000.000000", "11.804888", "397.018546", "614.786342")
     assert "<td>staker 2</td>" + "".join(f'<td class="n">{amount}</td>' for amount in staker_2) in text
 
 
@@ -95,7 +98,7 @@ def test_demo__model_and_chain_differ__red_and_exit_code_1(
 
     assert main(["--out", str(tmp_path / "demo.html")]) == 1
     told = " ".join(capsys.readouterr().out.split())
-    assert "✗ fund, layers, house and registry: the chain is the model, to the unit: fund.reserve" in told
+    assert "✗ funds, layers, house and registry: the chain is the model, to the unit: fund.reserve" in told
     assert "claims failed" in told
 
 

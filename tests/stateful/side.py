@@ -14,6 +14,7 @@ from kana_insurance.model import (
     FeedModel,
     Fill,
     FundModel,
+    NoticeBoardModel,
     Params,
     Refused,
     RegistryModel,
@@ -27,7 +28,7 @@ RICHES = 10**9 * U
 # The terms of the two funds, and what each market may cost its fund.
 SHARED = {"threshold": 20_000 * U, "liquidator_bps": 3_000, "fund_bps": 2_000}
 ISOLATED = {"threshold": 1_000 * U, "liquidator_bps": 2_500, "fund_bps": 1_500}
-# The shared fund's limits of the markets: the second is covered by its own fund alone, the third is new.
+# Limits of the shared fund's markets: the second is covered by its own fund alone, the third is new.
 LIMITS, ISOLATED_LIMIT = (3_000 * U, 0, 0), 500 * U
 CAPS = {"open_interest_cap": 4_000 * COIN, "position_cap": 1_500 * COIN}
 # Parameters of the markets but for feed and fund, which are the addresses'.
@@ -104,8 +105,9 @@ class ModelSide:
         self.token = TokenLedger(6)
         for person in names.people:
             self.token.mint(person, RICHES)
+        self.board = NoticeBoardModel(self.clock)
         self.funds = [
-            FundModel(address, self.token, self.clock, treasury=names.treasury, **terms)
+            FundModel(address, self.token, self.clock, treasury=names.treasury, notices=self.board, **terms)
             for address, terms in zip(names.funds, (SHARED, ISOLATED), strict=True)
         ]
         shared, isolated = self.funds
@@ -117,14 +119,12 @@ class ModelSide:
         self.feeds = [FeedModel(self.clock, PRICE) for _ in MARKETS]
         for market_id, (address, params) in enumerate(zip(names.feeds, MARKETS, strict=True)):
             self.registry.know(feed=(address, self.feeds[market_id]))
-            shared.register_market("deployer", names.house, market_id, True)
-            shared.set_max_insurance("deployer", names.house, market_id, LIMITS[market_id])
-            self.registry.list_market("deployer", Params(address, shared.address, **params))
-        isolated.register_market("deployer", names.house, 1, True)
-        isolated.set_max_insurance("deployer", names.house, 1, ISOLATED_LIMIT)
+            fund, limit = (isolated, ISOLATED_LIMIT) if market_id == 1 else (shared, LIMITS[market_id])
+            fund.register_market("deployer", names.house, market_id, True)
+            fund.set_max_insurance("deployer", names.house, market_id, limit)
+            self.registry.list_market("deployer", Params(address, fund.address, **params))
         for part in (shared, isolated, self.registry):
             part.finish_setup("deployer")
-        self.registry.replace_fund("governance", 1, isolated.address)
 
     def _key(self, market_id: int) -> tuple[str, int]:
         return self.venue.address, market_id
@@ -157,11 +157,11 @@ class ModelSide:
 
     def announce(self, number: int, call: tuple[Any, ...]) -> Any:
         """Notice of a call to a fund (M9)."""
-        return self._take(lambda: self.funds[number].announce(self.names.governance, call), "announce")
+        return self._take(lambda: self.board.announce(self.names.governance, self.funds[number], call), "announce")
 
     def cancel(self, number: int, call: tuple[Any, ...]) -> Any:
         """That notice withdrawn."""
-        return self._take(lambda: self.funds[number].cancel_notice(self.names.governance, call), "cancel_notice")
+        return self._take(lambda: self.board.cancel(self.names.governance, self.funds[number], call), "cancel")
 
     def wait(self, seconds: int) -> None:
         """Let time pass."""
@@ -193,7 +193,7 @@ class ModelSide:
         return result
 
     def _model(self, model: Callable[[], Any]) -> Any:
-        logs = self.venue.log, *(fund.log for fund in self.funds)
+        logs = self.venue.log, self.board.log, *(fund.log for fund in self.funds)
         for log in logs:
             log.clear()
         self.count.steps += 1

@@ -14,7 +14,7 @@ from typing import Any
 import boa
 from boa.contracts.event_decoder import RawLogEntry
 
-from kana_insurance.backends import address_of
+from kana_insurance.backends import ZERO, address_of
 from kana_insurance.backends.boa import BoaBackend
 from kana_insurance.kit import DAY, U
 from kana_insurance.model import Clock, Refused, TokenLedger
@@ -43,7 +43,8 @@ def deploy() -> dict[str, Any]:
     backend, me = BoaBackend(), boa.env.generate_address("deployer")
     token = backend.deploy("KanaUSDT", sender=me)
     timelock = backend.deploy("Timelock", 2 * DAY, 2 * DAY, [me], [me], sender=me)
-    roles = (timelock.address, me, me, me, me)
+    board = backend.deploy("NoticeBoard", sender=me)
+    roles = (board.address, ZERO, timelock.address, me, me, me, me)
     funds = [backend.deploy("InsuranceFund", token.address, *roles, 10**6 * U, 3_000, 2_000, sender=me) for _ in TERMS]
     layer = backend.deploy("Underwriter", token.address, timelock.address, me, sender=me)
     words = ("Kana Backstop", "kBACK", layer.address, COOLDOWN, STREAM, MIN_STAKED)

@@ -39,23 +39,24 @@ def own_chain() -> Iterator[None]:
 
 
 def deploy(crowd: Sequence[str] = ()) -> tuple[Kit, Any]:
-    """The system, by the code of ``ape run deploy``; and the second market's own fund, put in by governance (M17).
+    """The system, by the code of ``ape run deploy``; the second market has a fund of its own (M17), returned too.
 
     ``crowd`` are more traders than the machine's, who can't sign.
     """
     boa.env.evm.patch.timestamp = START
     markets = [
-        MarketConfig(name=f"COIN {number} / USD", max_insurance=limit, **params)
+        MarketConfig(
+            name=f"COIN {number} / USD",
+            max_insurance=ISOLATED_LIMIT if number == 1 else limit,
+            isolated=number == 1,
+            threshold=ISOLATED["threshold"] if number == 1 else None,
+            **params,
+        )
         for number, (limit, params) in enumerate(zip(LIMITS, MARKETS, strict=True))
     ]
     kit = boa_system(markets=markets, **SHARED)
-    config, me, house = kit.system.config, kit.actors.deployer, kit.house.address
-    roles = (kit.timelock.address, config.treasurer, config.guardian, me, config.treasury)
-    isolated = kit.backend.deploy("InsuranceFund", kit.asset.address, *roles, *ISOLATED.values(), sender=me)
-    isolated.register_market(house, 1, True, sender=me)
-    isolated.set_max_insurance(house, 1, ISOLATED_LIMIT, sender=me)
-    isolated.finish_setup(sender=me)
-    kit.registry.replace_fund(1, isolated.address, sender=kit.timelock.address)
+    isolated = kit.system.isolated[1]
+    isolated.set_split(ISOLATED["liquidator_bps"], ISOLATED["fund_bps"], sender=kit.timelock.address)
     for person in [*people(kit), *crowd]:
         kit.mint(person, RICHES)
         for spender in (kit.fund, isolated, kit.house):
@@ -97,7 +98,8 @@ class Twins(ModelSide):
         self.kit, self.chain = kit, chain
         names = names_of(kit, isolated, crowd)
         self.keys = {str(trader): trader for trader in traders(kit)}
-        self.parts = {"house": kit.house, "registry": kit.registry, names.funds[0]: kit.fund, names.funds[1]: isolated}
+        self.parts = {"house": kit.house, "registry": kit.registry, "board": kit.notices}
+        self.parts |= {names.funds[0]: kit.fund, names.funds[1]: isolated}
         self.nonce = 0
         parts = ("asset", "fund", "registry", "house")
         views: dict[str, Any] = {name: Cached(chain, getattr(kit.system, name)) for name in parts}
@@ -155,16 +157,18 @@ class Twins(ModelSide):
         data, governance = self._calldata(number, call), self.names.governance
 
         def model() -> bytes:
-            self.funds[number].announce(governance, call)
+            self.board.announce(governance, self.funds[number], call)
             return keccak(data)
 
-        return self.both(model, self.parts[self.names.funds[number]].announce, (data,), governance)
+        return self.both(model, self.kit.notices.announce, (self.names.funds[number], data), governance)
 
     def cancel(self, number: int, call: tuple[Any, ...]) -> Any:
         """That notice withdrawn on both sides."""
         fund, governance = self.funds[number], self.names.governance
-        function, id_ = self.parts[fund.address].cancel_notice, keccak(self._calldata(number, call))
-        return self.both(lambda: fund.cancel_notice(governance, call), function, (id_,), governance)
+        arguments = (fund.address, keccak(self._calldata(number, call)))
+        return self.both(
+            lambda: self.board.cancel(governance, fund, call), self.kit.notices.cancel, arguments, governance
+        )
 
     def _calldata(self, number: int, call: tuple[Any, ...]) -> bytes:
         return bytes(getattr(self.parts[self.names.funds[number]], call[0]).prepare_calldata(*call[1:]))
@@ -225,7 +229,7 @@ class Twins(ModelSide):
             raise DifferentError("; ".join(parts))
 
     def _compare_events(self, raw: list[tuple[Any, ...]]) -> None:
-        sides = {"house": self.venue.log, **{fund.address: fund.log for fund in self.funds}}
+        sides = {"house": self.venue.log, "board": self.board.log, **{fund.address: fund.log for fund in self.funds}}
         found: dict[str, list[Any]] = {part: [] for part in sides}
         by_address = {self.parts[part].address.canonical_address: part for part in sides}
         for entry in sorted(raw):

@@ -11,12 +11,16 @@ import pytest
 
 from kana_insurance import reader
 from kana_insurance.amounts import WAD
-from kana_insurance.backends import CONTRACTS, ZERO
+from kana_insurance.backends import CONTRACTS, ZERO, address_of
 from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
     LOCAL_STAKERS,
+    ROLES,
     DeploymentConfig,
     DeploymentError,
+    DeploymentRecord,
+    FaucetConfig,
+    FundConfig,
     MarketConfig,
     StakersConfig,
     attach,
@@ -29,7 +33,6 @@ from kana_insurance.deployment import (
 )
 from kana_insurance.testing import COIN, DAY, Actors, Kit, U, reverts_with
 
-ROLE_WORDS = ("DEFAULT_ADMIN_ROLE", "TREASURER_ROLE", "GUARDIAN_ROLE", "DEPLOYER_ROLE")
 CAPS = {"open_interest_cap": 1_000 * WAD, "position_cap": 100 * WAD}
 
 
@@ -54,8 +57,7 @@ def test_deploy__local_configuration__whole_system_as_configured(kana: Kit, acto
 def test_deploy__afterwards__deployer_holds_no_role(kana: Kit, deployer: Any, outsider: Any) -> None:
     """M9, M36, T39: every role of every governed contract is read."""
     for contract in (kana.fund, kana.registry):
-        for role in ROLE_WORDS:
-            word = getattr(kana.fund, role)()
+        for role, word in ROLES.items():
             assert not contract.hasRole(word, deployer.address), role
             assert not contract.hasRole(word, outsider.address), role
     for role in ("PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", "DEFAULT_ADMIN_ROLE"):
@@ -110,6 +112,62 @@ def test_deploy__market_parameters__as_configured(deploy_system: Any) -> None:
     assert (params.grace, params.min_notional, params.position_cap) == (120, 3 * U, 100 * WAD)
     assert (kit.mark(), kit.feeds[0].max_age(), kit.feeds[0].decimals()) == (7 * WAD, 60, 18)
     assert kit.fund.market(kit.house.address, 0).max_insurance == 0
+
+
+def test_deploy__isolated_market__fund_of_its_own(deploy_system: Any) -> None:
+    """M17: with the shared fund's roles and shares, a threshold of its own, nothing of the shared fund's markets."""
+    markets = [
+        MarketConfig(name="A / USD", max_insurance=7 * U, **CAPS),
+        MarketConfig(name="B / USD", isolated=True, threshold=9 * U, max_insurance=3 * U, **CAPS),
+    ]
+    kit = deploy_system(markets=markets)
+    own, house = kit.isolated[1], kit.house.address
+    assert (kit.registry.fund_of(0), kit.registry.fund_of(1)) == (kit.fund.address, own.address)
+    assert (own.threshold(), own.market(house, 1).max_insurance, own.setup_finished()) == (9 * U, 3 * U, True)
+    assert not own.market(house, 0).registered
+    assert not kit.fund.market(house, 1).registered
+    assert [tuple(entry) for entry in kit.factory.funds(0, 9)] == [
+        (kit.fund.address, False, 1, ZERO),
+        (own.address, True, 1, ZERO),
+    ]
+    assert kit.asset.allowance(house, own) == 2**256 - 1
+    assert attach(kit.backend, kit.system.record).isolated[1].address == own.address
+
+
+def test_deploy__other_assets__each_with_fund_and_venue(deploy_system: Any) -> None:
+    """M16: one timelock, board, factory and lens for all."""
+    market = MarketConfig(name="A / BTC", **CAPS)
+    btc = FaucetConfig(name="Kana BTC", symbol="KBTC", decimals=8)
+    kit = deploy_system(others=[FundConfig(asset=btc, threshold=5 * 10**8, markets=[market])])
+    other = kit.of(0)
+    assert (other.asset.decimals(), other.fund.threshold(), other.fund.asset()) == (8, 5 * 10**8, other.asset.address)
+    for part in ("timelock", "notices", "factory", "lens"):
+        assert getattr(kit.system, part).address == getattr(other.system, part).address
+    assert kit.factory.shared_fund(other.asset) == other.fund.address
+    assert (other.house.asset(), other.registry.fund_of(0)) == (other.asset.address, other.fund.address)
+    assert other.house.quote_scale() == 10**28
+    record = kit.system.record
+    assert DeploymentRecord.model_validate_json(record.model_dump_json()) == record
+    assert attach(kit.backend, record).others[0].fund.address == other.fund.address
+
+
+def fund_arguments(kit: Kit) -> list[Any]:
+    """Constructor arguments of a fund like the kit's, but of no factory."""
+    actors = kit.actors
+    roles = (kit.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
+    return [*map(address_of, (kit.asset, kit.notices)), ZERO, *map(address_of, roles), 1_000_000 * U, 3_000, 2_000]
+
+
+def test_check__fund_that_isnt_the_factorys__refused(kana: Kit, deploy_system: Any) -> None:
+    other = deploy_system().system
+    wrong = {"fund": "isn't governed by the timelock", "factory": "factory isn't governed", "notices": "another notice"}
+    for part, words in wrong.items():
+        with pytest.raises(DeploymentError, match=words):
+            check(replace(kana.system, **{part: getattr(other, part)}))
+    fund = kana.backend.deploy("InsuranceFund", *fund_arguments(kana), sender=kana.actors.outsider)
+    fund.finish_setup(sender=kana.actors.deployer)
+    with pytest.raises(DeploymentError, match="another shared fund"):
+        check(replace(kana.system, fund=fund))
 
 
 def test_deploy__real_asset_without_code__refused(backend: Any, actors: Actors, outsider: Any) -> None:
@@ -249,19 +307,7 @@ def test_check__layer_whose_setup_isnt_finished__refused(staked: Kit, backend: A
 
 def test_check__setup_not_finished__refused(deploy_system: Any, backend: Any, actors: Actors) -> None:
     kit = deploy_system()
-    other = backend.deploy(
-        "InsuranceFund",
-        kit.asset.address,
-        kit.timelock.address,
-        actors.treasurer.address,
-        actors.guardian.address,
-        actors.deployer.address,
-        actors.treasury.address,
-        1_000_000 * U,
-        3_000,
-        2_000,
-        sender=actors.deployer,
-    )
+    other = backend.deploy("InsuranceFund", *fund_arguments(kit), sender=actors.deployer)
     with pytest.raises(DeploymentError, match="still holds DEPLOYER of the fund"):
         check(replace(kit.system, fund=other))
 
@@ -307,7 +353,7 @@ def test_read_config__broken__names_place_and_cause(tmp_path: Path, kana: Kit) -
     with pytest.raises(DeploymentError, match="no JSON: line 2"):
         read_config(path)
     path.write_text('{"treasury": "0x12"}')
-    with pytest.raises(DeploymentError, match="proposers: Field required"):
+    with pytest.raises(DeploymentError, match="threshold: Field required"):
         read_config(path)
     path.write_text(kana.system.config.model_dump_json())
     assert read_config(path) == kana.system.config

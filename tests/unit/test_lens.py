@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kana_insurance.backends import address_of
-from kana_insurance.deployment import LOCAL_STAKERS, StakersConfig
+from kana_insurance.deployment import LOCAL_STAKERS, FaucetConfig, FundConfig, MarketConfig, StakersConfig
 from kana_insurance.testing import COIN, DAY, Kit, U, reverts_with
 
 PRICE = 100 * COIN
@@ -262,3 +262,36 @@ def test_health__stale_price__reverts_with_the_feeds_reason(book: Kit) -> None:
     book.travel(DAY, refresh=False)
     with reverts_with("feed: stale price"):
         book.lens.health(book.house, 0, [book.actors.trader])
+
+
+# -------------------------------------------------------------------------- funds
+
+
+def test_funds__page__says_what_the_funds_say(deploy_system: Callable[..., Kit]) -> None:
+    """A shared fund with a layer, an isolated one without, the fund of another asset; in pages."""
+    caps = {"open_interest_cap": 10**6 * COIN, "position_cap": 10**6 * COIN}
+    markets = [MarketConfig(name="A", **caps), MarketConfig(name="B", isolated=True, threshold=70 * U, **caps)]
+    btc = FundConfig(asset=FaucetConfig(name="Kana BTC", symbol="KBTC", decimals=8), threshold=10**8)
+    kit = deploy_system(markets=markets, stakers=LOCAL_STAKERS, others=[btc])
+    kit.contribute(kit.actors.contributor, 30 * U)
+    kit.stake(kit.actors.contributor, 20 * U)
+    own, other = kit.isolated[1], kit.of(0)
+    own.record_bad_debt(1, 5 * U, sender=kit.impersonate(kit.house))
+    page = kit.lens.funds(kit.factory, 0, 64)
+    told = [(one.fund, one.asset, one.decimals, one.is_isolated, one.market_count, one.threshold) for one in page]
+    assert told == [
+        (kit.fund.address, kit.asset.address, 6, False, 1, 10**6 * U),
+        (own.address, kit.asset.address, 6, True, 1, 70 * U),
+        (other.fund.address, other.asset.address, 8, False, 0, 10**8),
+    ]
+    assert [one.fund for one in kit.lens.funds(kit.factory, 1, 1)] == [own.address]
+    assert list(kit.lens.funds(kit.factory, 3, 64)) == []
+    shared = page[0]
+    assert (shared.reserve, shared.layer_capacity, shared.coverage) == (30 * U, 19 * U, 49 * U)
+    assert (page[1].total_bad_debt, page[1].coverage, page[1].setup_finished) == (5 * U, 0, True)
+    kit.fund.set_window(11 * U, DAY, sender=kit.governance)
+    assert kit.lens.funds(kit.factory, 0, 1)[0].coverage == 11 * U
+    kit.fund.suspend_layer(0, DAY, sender=kit.actors.guardian)
+    kit.fund.pause_payouts(DAY, sender=kit.actors.guardian)
+    shared = kit.lens.funds(kit.factory, 0, 1)[0]
+    assert (shared.payouts_paused, shared.layer_capacity, shared.coverage) == (True, 0, 0)

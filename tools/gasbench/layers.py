@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kana_insurance.backends import address_of
+from kana_insurance.backends import ZERO, address_of
 from kana_insurance.kit import U
 from kana_insurance.model.clock import DAY
 from tools.gasbench.bench import AMOUNT, Bench, Measured
@@ -23,7 +23,15 @@ class LayersBench:
         bench.progress("measuring a fund with layers")
         self.me, self.keeper = bench.actors.deployer, bench.actors.keeper
         actors, token = bench.actors, bench.token
-        roles = [bench.kit.timelock, actors.treasurer, actors.guardian, self.me, actors.treasury]
+        roles = [
+            bench.kit.notices,
+            ZERO,
+            bench.kit.timelock,
+            actors.treasurer,
+            actors.guardian,
+            self.me,
+            actors.treasury,
+        ]
         names = [address_of(token), *map(address_of, roles)]
         deploy = bench.backend.deploy
         self.fund = deploy("InsuranceFund", *names, 10**6 * U, 3_000, 2_000, sender=self.me)

@@ -30,7 +30,7 @@ class Desk:
     """A kit of a fund alone, seen from the fund."""
 
     def __init__(self, kit: Kit) -> None:
-        self.kit, self.fund, self.asset = kit, kit.fund, kit.asset
+        self.kit, self.fund, self.asset, self.notices = kit, kit.fund, kit.asset, kit.notices
         self.venue, self.actors = kit.venue, kit.actors
         self.governance = kit.governance
         self._questions = list(self._ask())
@@ -87,6 +87,10 @@ class Desk:
         """The fund's events of a receipt."""
         return logs(receipt, self.fund)
 
+    def notice_events(self, receipt: Any) -> list[tuple[str, dict[str, Any]]]:
+        """The board's events of a receipt."""
+        return logs(receipt, self.notices)
+
     def named(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Arguments of a table with the addresses filled in."""
         addresses = {VENUE: address_of(self.venue), ASSET: address_of(self.asset)}
@@ -111,12 +115,12 @@ class Desk:
     def announce(self, function: str, *args: Any) -> bytes:
         """Give notice of a call as governance; its id."""
         call = self.kit.encode(self.fund, function, *args)
-        self.fund.announce(call, sender=self.governance)
+        self.notices.announce(self.fund, call, sender=self.governance)
         return self.id_of(function, *args)
 
     def notice(self, function: str, *args: Any) -> tuple[int, int]:
         """How far the notice of a call has come, and how long it is."""
-        passed, length = self.fund.notice(self.kit.encode(self.fund, function, *args))
+        passed, length = self.notices.notice(self.fund, self.kit.encode(self.fund, function, *args))
         return int(passed), int(length)
 
     def id_of(self, function: str, *args: Any) -> bytes:
@@ -147,9 +151,10 @@ class Desk:
         }
         return chain.provider.web3.provider.make_request("eth_call", [call, "latest"]).get("result")
 
-    def reason_at(self, moment: int, caller: Any, data: bytes) -> str | None:
-        """Why the fund would refuse a call in a block at `moment`; None when it wouldn't."""
-        call = {"from": address_of(caller), "to": address_of(self.fund), "data": "0x" + data.hex()}
+    def reason_at(self, moment: int, caller: Any, data: bytes, contract: Any = None) -> str | None:
+        """Why the fund, or another contract, would refuse a call in a block at `moment`; None when it wouldn't."""
+        target = self.fund if contract is None else contract
+        call = {"from": address_of(caller), "to": address_of(target), "data": "0x" + data.hex()}
         overrides = {"time": hex(moment)}
         answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest", {}, overrides])
         if "error" not in answer:

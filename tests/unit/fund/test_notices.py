@@ -1,4 +1,4 @@
-"""What lets more be drawn waits for a notice kept in the fund (M9)."""
+"""What lets more be drawn waits for a notice that the board keeps (M9)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from kana_insurance.backends import address_of
 from kana_insurance.testing import DAY, U, reverts_with
-from tests.unit.fund.desk import ASSET, LIMIT, OTHER, PERP, THRESHOLD, VENUE, Desk
+from tests.unit.fund.desk import ASSET, LIMIT, OTHER, PERP, THRESHOLD, VENUE, ZERO, Desk
 
 NOTICE = 2 * DAY
 LIFE = 7 * DAY
@@ -64,9 +65,9 @@ def test_noticed_call__announced__possible_from_maturity_to_lapse(capped: Desk, 
     ):
         assert capped.reason_at(given + offset, capped.governance, data) == reason
     capped.kit.travel(NOTICE)
-    events = capped.events(make(capped, call))
-    assert len(events) == 2
-    assert events[1] == ("NoticeUsed", {"id": notice})
+    receipt = make(capped, call)
+    assert len(capped.events(receipt)) == 1
+    assert capped.notice_events(receipt) == [("NoticeUsed", {"fund": capped.fund.address, "id": notice})]
     assert capped.notice(call[0], *call[1]) == (0, 0)
 
 
@@ -101,7 +102,7 @@ def test_noticed_call__other_arguments__are_not_covered(desk: Desk) -> None:
 )
 def test_call_that_lets_less_be_drawn__is_immediate(capped: Desk, function: str, arguments: tuple[Any, ...]) -> None:
     receipt = getattr(capped.fund, function)(*capped.named(arguments), sender=capped.governance)
-    assert "NoticeUsed" not in [name for name, _ in capped.events(receipt)]
+    assert capped.notice_events(receipt) == []
 
 
 def test_set_window__from_no_cap__any_cap_and_length_is_immediate(desk: Desk) -> None:
@@ -115,12 +116,13 @@ def test_set_window__from_no_cap__any_cap_and_length_is_immediate(desk: Desk) ->
 
 def test_announce__says_what_and_for_how_long(desk: Desk) -> None:
     call = desk.kit.encode(desk.fund, "set_threshold", 5)
-    assert desk.fund.announce.call(call, sender=desk.governance) == desk.id_of("set_threshold", 5)
+    notice = desk.id_of("set_threshold", 5)
+    assert desk.notices.announce.call(desk.fund, call, sender=desk.governance) == notice
     with desk.changes():
-        receipt = desk.fund.announce(call, sender=desk.governance)
-    assert desk.events(receipt) == [
-        ("NoticeGiven", {"id": desk.id_of("set_threshold", 5), "call": call, "notice_seconds": NOTICE})
-    ]
+        receipt = desk.notices.announce(desk.fund, call, sender=desk.governance)
+    given = {"fund": desk.fund.address, "id": notice, "call": call, "notice_seconds": NOTICE}
+    assert desk.notice_events(receipt) == [("NoticeGiven", given)]
+    assert desk.events(receipt) == []
 
 
 def test_announce__running__is_refused_until_it_lapses(desk: Desk) -> None:
@@ -128,20 +130,21 @@ def test_announce__running__is_refused_until_it_lapses(desk: Desk) -> None:
     desk.announce("set_threshold", 5)
     given = desk.kit.now()
     call = desk.kit.encode(desk.fund, "set_threshold", 5)
-    announcement = desk.kit.encode(desk.fund, "announce", call)
+    announcement = desk.kit.encode(desk.notices, "announce", desk.fund, call)
     for offset in (1, NOTICE, NOTICE + LIFE - 1):
-        assert desk.reason_at(given + offset, desk.governance, announcement) == "fund: notice running"
-    assert desk.reason_at(given + NOTICE + LIFE, desk.governance, announcement) is None
+        reason = desk.reason_at(given + offset, desk.governance, announcement, desk.notices)
+        assert reason == "notices: notice running"
+    assert desk.reason_at(given + NOTICE + LIFE, desk.governance, announcement, desk.notices) is None
     desk.kit.travel(NOTICE + LIFE)
     desk.announce("set_threshold", 5)
-    assert tuple(desk.fund.notice(call)) == (0, NOTICE)
+    assert tuple(desk.notices.notice(desk.fund, call)) == (0, NOTICE)
 
 
 @pytest.mark.parametrize("call", [b"", b"\x12\x34\x56", b"\x00" * 228])
 def test_announce__whatever_it_is__lets_nothing_else_be_done(desk: Desk, call: bytes) -> None:
     """A notice of a call that the fund doesn't have is of no use, and of no harm."""
     with desk.changes():
-        desk.fund.announce(call, sender=desk.governance)
+        desk.notices.announce(desk.fund, call, sender=desk.governance)
     desk.kit.travel(NOTICE)
     with desk.changes(), reverts_with("fund: no notice"):
         desk.fund.set_threshold(5, sender=desk.governance)
@@ -150,22 +153,59 @@ def test_announce__whatever_it_is__lets_nothing_else_be_done(desk: Desk, call: b
 def test_announce__not_governance__is_refused(desk: Desk) -> None:
     call = desk.kit.encode(desk.fund, "set_threshold", 5)
     for account in (desk.actors.deployer, desk.actors.guardian, desk.actors.treasurer, desk.actors.outsider):
-        with reverts_with("fund: not governance"):
-            desk.fund.announce(call, sender=account)
+        with reverts_with("notices: not governance"):
+            desk.notices.announce(desk.fund, call, sender=account)
+
+
+def test_announce__at_another_board__is_refused(desk: Desk) -> None:
+    """A notice there would be of no use, and who watches the fund's own board wouldn't see it."""
+    other = desk.kit.backend.deploy("NoticeBoard", sender=desk.actors.outsider)
+    with reverts_with("notices: another board"):
+        other.announce(desk.fund, desk.kit.encode(desk.fund, "set_threshold", 5), sender=desk.governance)
+
+
+def test_announce__two_funds__each_has_notices_of_its_own(desk: Desk) -> None:
+    """The same call, announced to one fund, can't be made to another one of the same governance and board."""
+    kit, config = desk.kit, desk.kit.system.config
+    roles = (kit.timelock, config.treasurer, config.guardian, desk.actors.deployer, config.treasury)
+    terms = (config.threshold, config.liquidator_bps, config.fund_bps)
+    arguments = [value if isinstance(value, int) else address_of(value) for value in (*roles, *terms)]
+    other = kit.backend.deploy("InsuranceFund", desk.asset, desk.notices, ZERO, *arguments, sender=desk.actors.outsider)
+    other.finish_setup(sender=desk.actors.deployer)
+    desk.announce("set_threshold", 5)
+    kit.travel(NOTICE)
+    assert tuple(desk.notices.notice(other, kit.encode(other, "set_threshold", 5))) == (0, 0)
+    with reverts_with("fund: no notice"):
+        other.set_threshold(5, sender=desk.governance)
+    desk.fund.set_threshold(5, sender=desk.governance)
+
+
+@pytest.mark.parametrize("caller", ["governance", "outsider"])
+def test_use_and_hold__by_someone_else__concern_him_alone(desk: Desk, caller: str) -> None:
+    """What isn't the fund itself can neither use its notices up nor hold its clock."""
+    sender = desk.governance if caller == "governance" else desk.actors.outsider
+    notice = desk.announce("set_threshold", 5)
+    given = desk.kit.now()
+    desk.notices.hold(2**32, sender=sender)
+    with reverts_with("fund: no notice"):
+        desk.notices.use(notice, [ZERO, ZERO], True, sender=sender)
+    desk.kit.travel(NOTICE)
+    assert desk.notice("set_threshold", 5) == (desk.kit.now() - given, NOTICE)
+    desk.fund.set_threshold(5, sender=desk.governance)
 
 
 def test_cancel_notice__given__is_gone(desk: Desk) -> None:
     notice = desk.announce("set_threshold", 5)
-    with reverts_with("fund: not governance"):
-        desk.fund.cancel_notice(notice, sender=desk.actors.guardian)
-    receipt = desk.fund.cancel_notice(notice, sender=desk.governance)
-    assert desk.events(receipt) == [("NoticeCancelled", {"id": notice})]
+    with reverts_with("notices: not governance"):
+        desk.notices.cancel(desk.fund, notice, sender=desk.actors.guardian)
+    receipt = desk.notices.cancel(desk.fund, notice, sender=desk.governance)
+    assert desk.notice_events(receipt) == [("NoticeCancelled", {"fund": desk.fund.address, "id": notice})]
     assert desk.notice("set_threshold", 5) == (0, 0)
     desk.kit.travel(NOTICE)
     with reverts_with("fund: no notice"):
         desk.fund.set_threshold(5, sender=desk.governance)
-    with reverts_with("fund: no notice"):
-        desk.fund.cancel_notice(notice, sender=desk.governance)
+    with reverts_with("notices: no notice"):
+        desk.notices.cancel(desk.fund, notice, sender=desk.governance)
 
 
 # -------------------------------------------------------- pauses hold notices

@@ -14,6 +14,8 @@ from tests.unit.fund.desk import MAX_AMOUNT, NOT_OPEN, THRESHOLD, ZERO, Desk
 
 NAMES = (
     "asset",
+    "notices",
+    "factory",
     "governance",
     "treasurer",
     "guardian",
@@ -32,6 +34,8 @@ def create(desk: Desk) -> Create:
     actors = desk.actors
     plain = (
         desk.asset,
+        desk.notices,
+        ZERO,
         desk.kit.timelock,
         actors.treasurer,
         actors.guardian,
@@ -53,6 +57,7 @@ def test_constructor__plain__starts_closed_and_empty(desk: Desk, create: Create)
     fund = create()
     assert (fund.asset(), fund.treasury()) == (address_of(desk.asset), address_of(desk.actors.treasury))
     assert fund.governance() == address_of(desk.kit.timelock)
+    assert (fund.notices(), fund.factory(), fund.successor()) == (address_of(desk.notices), ZERO, ZERO)
     assert (fund.reserve(), fund.threshold(), fund.room(), fund.excess()) == (0, THRESHOLD, THRESHOLD, 0)
     assert tuple(fund.split_bps()) == (3_000, 2_000)
     assert tuple(fund.window()) == (0, DAY, 0, 0, MAX_AMOUNT)
@@ -74,10 +79,6 @@ def test_constructor__creator__gets_no_role(desk: Desk, create: Create) -> None:
         assert not fund.hasRole(role, creator)
         assert fund.members(role) == 1
         assert fund.getRoleAdmin(role) == ROLES["DEFAULT_ADMIN_ROLE"]
-    assert fund.TREASURER_ROLE() == ROLES["TREASURER"]
-    assert fund.GUARDIAN_ROLE() == ROLES["GUARDIAN"]
-    assert fund.DEPLOYER_ROLE() == ROLES["DEPLOYER"]
-    assert fund.DEFAULT_ADMIN_ROLE() == ROLES["DEFAULT_ADMIN_ROLE"]
 
 
 def test_constructor__events__rebuild_the_parameters(desk: Desk, create: Create) -> None:
@@ -99,6 +100,7 @@ def test_constructor__events__rebuild_the_parameters(desk: Desk, create: Create)
     ("overrides", "reason"),
     [
         ({"treasury": ZERO}, "fund: zero address"),
+        ({"notices": ZERO}, "fund: notices without code"),
         ({"treasurer": ZERO}, "roles: zero address"),
         ({"guardian": ZERO}, "roles: zero address"),
         ({"deployer": ZERO}, "roles: zero address"),
@@ -158,10 +160,11 @@ def test_before_finish__no_money_is_accepted(desk: Desk, create: Create) -> None
         ("withdraw_excess", (1,), actors.treasurer),
         ("pause_payouts", (1,), actors.guardian),
         ("resume_payouts", (), actors.guardian),
-        ("announce", (desk.kit.encode(fund, "set_threshold", 1),), actors.deployer),
     ):
         with reverts_with("fund: setup not finished"):
             getattr(fund, function)(*arguments, sender=sender)
+    with reverts_with("notices: setup not finished"):
+        desk.notices.announce(fund, desk.kit.encode(fund, "set_threshold", 1), sender=desk.governance)
     assert (fund.reserve(), desk.asset.balanceOf(fund)) == (0, 10)
     assert fund.coverage(venue, 0) == 0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kana_insurance.backends import address_of
+from kana_insurance.backends import ZERO, address_of
 from kana_insurance.testing import DAY, Actors, U
 
 COOLDOWN, STREAM, MIN_STAKED, LIMIT = 14, 7 * DAY, 1_000 * U, 50_000 * U
@@ -22,6 +22,7 @@ class Pool:
         self.asset = asset or backend.deploy("KanaUSDT", sender=me)
         self.timelock = backend.deploy("Timelock", 2 * DAY, 2 * DAY, people, people, sender=me)
         self.governance = backend.impersonate(address_of(self.timelock))
+        self.notices = backend.deploy("NoticeBoard", sender=me)
         self.fund = self.another_fund()
         self.fund_sender = backend.impersonate(address_of(self.fund))
         self.layer, self.vault = self.bare()
@@ -32,7 +33,7 @@ class Pool:
     def another_fund(self, asset: Any = None) -> Any:
         """One more fund, of the same asset unless another is named."""
         me = self.actors.deployer
-        roles = (address_of(self.timelock), *([address_of(me)] * 4))
+        roles = (address_of(self.notices), ZERO, address_of(self.timelock), *([address_of(me)] * 4))
         token = address_of(asset or self.asset)
         return self.backend.deploy("InsuranceFund", token, *roles, 10**6 * U, 3_000, 2_000, sender=me)
 

@@ -8,8 +8,10 @@ import pytest
 from eth_utils import keccak, to_checksum_address
 
 from kana_insurance.backends import address_of
-from kana_insurance.kit import COIN, DAY, Kit, U
+from kana_insurance.deployment import fund_terms
+from kana_insurance.kit import COIN, DAY, Kit
 from kana_insurance.testing import reverts_with
+from tests.utils.funds import merge
 from tests.utils.venue import MAX_AMOUNT, WAD, ZERO, event, next_block_at, trade
 
 PRICE = 100 * WAD
@@ -30,9 +32,24 @@ def params_of(kit: Kit, **changes: Any) -> tuple[Any, ...]:
 
 @pytest.fixture
 def ready(kana: Kit) -> Kit:
-    """The fund has registered the next market of the house."""
+    """The fund has registered the next market of the house, and serves it."""
     kana.govern(kana.fund, "register_market", address_of(kana.house), 2, True, notice=True)
+    kana.factory.assign(kana.house, 2, kana.fund, sender=kana.governance)
     return kana
+
+
+def make_fund(kana: Kit, *markets: tuple[int, bool], asset: Any = None) -> Any:
+    """Another fund of the factory, isolated, that has registered markets (id, whether perpetual) of the house."""
+    me = kana.actors.deployer
+    token = address_of(asset or kana.asset)
+    salt = keccak(text=f"fund {kana.factory.fund_count()}")
+    terms = fund_terms(kana.system.config, token, address_of(me))
+    kana.factory.create_fund(terms, True, salt, sender=kana.governance)
+    fund = kana.backend.at("InsuranceFund", kana.factory.fund_by_salt(salt))
+    for market_id, is_perp in markets:
+        fund.register_market(kana.house, market_id, is_perp, sender=me)
+    fund.finish_setup(sender=me)
+    return fund
 
 
 @pytest.fixture
@@ -45,6 +62,7 @@ def fresh(kana: Kit) -> Any:
         actors.guardian,
         actors.deployer,
         actors.fee_recipient,
+        kana.factory,
         sender=actors.outsider,
     )
     gateway = kana.backend.deploy("OrderGateway", registry, sender=actors.outsider)
@@ -75,11 +93,12 @@ def test_init__roles__as_named_and_none_for_the_sender(kana: Kit, fresh: Any) ->
         (1, "roles: zero address"),
         (2, "roles: zero address"),
         (3, "registry: zero address"),
+        (4, "registry: factory without code"),
     ],
 )
 def test_init__nobody_named__refused(kana: Kit, position: int, reason: str) -> None:
     actors = kana.actors
-    parts = [kana.timelock, actors.guardian, actors.deployer, actors.fee_recipient]
+    parts = [kana.timelock, actors.guardian, actors.deployer, actors.fee_recipient, kana.factory]
     parts[position] = ZERO
     with reverts_with(reason):
         kana.backend.deploy("MarketRegistry", *parts, sender=actors.outsider)
@@ -161,23 +180,42 @@ def test_list_market__widest_parameters__kept_whole(ready: Kit) -> None:
     assert tuple(ready.registry.params(2)) == widest
 
 
-def test_list_market__not_at_the_fund__refused(kana: Kit) -> None:
-    with reverts_with("registry: not at the fund"):
+def test_list_market__assigned_to_no_fund__refused(kana: Kit) -> None:
+    """Registered at the fund or not: the factory hasn't named it."""
+    with reverts_with("registry: market unassigned"):
         kana.registry.list_market(params_of(kana), sender=kana.governance)
+    kana.govern(kana.fund, "register_market", address_of(kana.house), 2, True, notice=True)
+    with reverts_with("registry: market unassigned"):
+        kana.registry.list_market(params_of(kana), sender=kana.governance)
+
+
+def test_list_market__released_by_its_fund__refused(ready: Kit) -> None:
+    ready.fund.release_market(2, sender=ready.impersonate(ready.house))
+    with reverts_with("registry: not at the fund"):
+        ready.registry.list_market(params_of(ready), sender=ready.governance)
 
 
 def test_list_market__lending_market__refused(kana: Kit) -> None:
-    kana.govern(kana.fund, "register_market", address_of(kana.house), 2, False, notice=True)
+    fund = make_fund(kana, (2, False))
+    kana.factory.assign(kana.house, 2, fund, sender=kana.governance)
     with reverts_with("registry: not at the fund"):
-        kana.registry.list_market(params_of(kana), sender=kana.governance)
+        kana.registry.list_market(params_of(kana, fund=fund.address), sender=kana.governance)
+
+
+def test_list_market__fund_that_only_pretends__gets_no_allowance(ready: Kit) -> None:
+    """A contract of somebody's own; and the fund of other markets."""
+    fake = ready.backend.deploy("Caller", sender=ready.actors.outsider)
+    other = make_fund(ready, (2, True))
+    for fund in (fake, other):
+        with reverts_with("registry: other fund's market"):
+            ready.registry.list_market(params_of(ready, fund=fund.address), sender=ready.governance)
+        assert ready.asset.allowance(ready.house, fund) == 0
 
 
 def test_list_market__fund_of_another_asset__refused(kana: Kit) -> None:
-    actors = kana.actors
-    token = kana.backend.deploy("QuirkyToken", 6, sender=actors.outsider)
-    roles = (kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
-    fund = kana.backend.deploy("InsuranceFund", token, *roles, U, 3_000, 2_000, sender=actors.outsider)
-    fund.register_market(kana.house, 2, True, sender=actors.deployer)
+    token = kana.backend.deploy("QuirkyToken", 6, sender=kana.actors.outsider)
+    fund = make_fund(kana, (2, True), asset=token)
+    kana.factory.assign(kana.house, 2, fund, sender=kana.governance)
     with reverts_with("registry: other asset"):
         kana.registry.list_market(params_of(kana, fund=fund.address), sender=kana.governance)
 
@@ -208,13 +246,10 @@ def test_list_market__out_of_bounds__refused(kana: Kit, changes: dict[str, int],
         kana.registry.list_market(params_of(kana, **changes), sender=kana.governance)
 
 
-@pytest.mark.parametrize(
-    ("field", "reason"), [("feed", "registry: feed without code"), ("fund", "registry: fund without code")]
-)
-def test_list_market__part_without_code__refused(ready: Kit, field: str, reason: str) -> None:
+def test_list_market__feed_without_code__refused(ready: Kit) -> None:
     nobody = address_of(ready.actors.outsider)
-    with reverts_with(reason):
-        ready.registry.list_market(params_of(ready, **{field: nobody}), sender=ready.governance)
+    with reverts_with("registry: feed without code"):
+        ready.registry.list_market(params_of(ready, feed=nobody), sender=ready.governance)
 
 
 def test_list_market__feed_without_a_price__refused(ready: Kit) -> None:
@@ -252,16 +287,13 @@ def test_remove_market__open_interest__refused(kana: Kit) -> None:
 
 @pytest.fixture
 def second_fund(kana: Kit) -> Any:
-    """Another fund of the same asset that has registered market 0."""
-    actors = kana.actors
-    roles = (kana.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
-    fund = kana.backend.deploy("InsuranceFund", kana.asset, *roles, U, 3_000, 2_000, sender=actors.outsider)
-    fund.register_market(kana.house, 0, True, sender=actors.deployer)
-    fund.finish_setup(sender=actors.deployer)
+    """A fund that the shared one has been merged into, with market 0; the registry doesn't know yet."""
+    fund = make_fund(kana)
+    merge(kana, kana.fund, fund, [0])
     return fund
 
 
-def test_replace_fund__registered_there__moved_with_its_allowance(kana: Kit, second_fund: Any) -> None:
+def test_replace_fund__after_a_merger__moved_with_its_allowance(kana: Kit, second_fund: Any) -> None:
     registry, house, asset = kana.registry, kana.house, kana.asset
     before = fields_of(registry.params(0))
     receipt = registry.replace_fund(0, second_fund, sender=kana.governance)
@@ -275,30 +307,28 @@ def test_replace_fund__registered_there__moved_with_its_allowance(kana: Kit, sec
     assert asset.allowance(house, second_fund) == asset.allowance(house, kana.fund) == 2**256 - 1
     with reverts_with("registry: same fund"):
         registry.replace_fund(0, second_fund, sender=kana.governance)
-    registry.replace_fund(0, kana.fund, sender=kana.governance)
-    assert asset.allowance(house, second_fund) == 0
+    with reverts_with("registry: other fund's market"):
+        registry.replace_fund(0, kana.fund, sender=kana.governance)
 
 
 def test_replace_fund__last_market__allowance_revoked(kana: Kit, second_fund: Any) -> None:
-    kana.registry.remove_market(1, sender=kana.governance)
     kana.registry.replace_fund(0, second_fund, sender=kana.governance)
+    kana.factory.merge(kana.fund, second_fund, [(kana.house.address, 1)], sender=kana.governance)
+    kana.registry.replace_fund(1, second_fund, sender=kana.governance)
     assert kana.asset.allowance(kana.house, kana.fund) == 0
 
 
-def test_replace_fund__bad_debt__refused(kana: Kit, second_fund: Any) -> None:
-    kana.fund.record_bad_debt(0, U, sender=kana.impersonate(kana.house))
-    with reverts_with("registry: market has bad debt"):
-        kana.registry.replace_fund(0, second_fund, sender=kana.governance)
-
-
-def test_replace_fund__unfit__refused(kana: Kit, second_fund: Any) -> None:
-    registry, governance = kana.registry, kana.governance
-    with reverts_with("registry: not at the fund"):
-        registry.replace_fund(1, second_fund, sender=governance)
-    with reverts_with("registry: fund without code"):
+def test_replace_fund__without_a_merger__refused(kana: Kit) -> None:
+    """T41, M18: what a market has used can't be shaken off by a change of funds."""
+    registry, governance, other = kana.registry, kana.governance, make_fund(kana, (0, True))
+    with reverts_with("registry: other fund's market"):
+        registry.replace_fund(0, other, sender=governance)
+    with reverts_with("factory: market has a fund"):
+        kana.factory.assign(kana.house, 0, other, sender=governance)
+    with reverts_with("registry: other fund's market"):
         registry.replace_fund(0, kana.actors.outsider, sender=governance)
     with reverts_with("registry: unknown market"):
-        registry.replace_fund(9, second_fund, sender=governance)
+        registry.replace_fund(9, other, sender=governance)
 
 
 # ----------------------------------------------------------------------- setters
