@@ -215,4 +215,7 @@ def execute(
 @json_option
 def calls(name: str | None, as_json: bool) -> None:
     """List every call of governance, or with NAME its arguments and how they are written."""
-    show(catalogue(name), title="calls" if name is None else f"arguments of {name}", as_json=as_json)
+    rows = catalogue(name)
+    if name is None and not as_json:
+        rows = [{key: value for key, value in row.items() if key != "arguments"} for row in rows]
+    show(rows, title="calls" if name is None else f"arguments of {name}", as_json=as_json)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
@@ -115,9 +116,9 @@ def catalogue(name: str | None = None) -> list[dict[str, Any]]:
 def _named(name: str) -> list[Action]:
     found = named(name)
     if not found:
-        words = [one.name for one in actions() if any(word in one.name for word in name.lower().split("-"))]
-        near = f"; near it: {', '.join(dict.fromkeys(words))}" if words else ""
-        raise Refusal(f"governance has no call '{name}'{near}: 'ape run govern calls' lists them")
+        near = get_close_matches(name, {one.name for one in actions()})
+        meant = f" (is {' or '.join(near)} meant?)" if near else ""
+        raise Refusal(f"governance has no call '{name}'{meant}: 'ape run govern calls' lists them")
     return found
 
 
@@ -359,8 +360,8 @@ class Governance:
         for operation in self.operations.announced():
             ready = self.operations.ready_at(operation.id)
             if ready > DONE or every:
-                notices = [notice for notice in self._notices_of(operation) if notice.state != "none"]
-                lefts = [notice.left for notice in notices]
+                concerned = [notice for notice in self._notices_of(operation) if notice.state != "none"]
+                lefts = [notice.left for notice in concerned]
                 rows.append(
                     {
                         "operation": operation.name,
@@ -368,7 +369,7 @@ class Governance:
                         "time_left": Duration(max(ready - now, 0, *lefts)) if ready > DONE else "",
                         "delay_ends": moment(ready) if ready > DONE else "",
                         "calls": self._calls_text(operation),
-                        "notice": "; ".join(_progress(notice) for notice in notices),
+                        "notice": "; ".join(_progress(notice) for notice in concerned),
                     }
                 )
         notices = [
@@ -546,11 +547,12 @@ class Governance:
             shown["state"] = self._state(operation)
             if rows and part is not None and decoded is not None:
                 after = self._rows(part, *decoded)
-                shown["changes"] = [
+                changes = [
                     {"parameter": old["parameter"], "before": old["now"], "now": new["now"]}
                     for old, new in zip(rows, after, strict=True)
                     if old["now"] != ""
                 ]
+                shown |= {"changes": changes} if changes else {}
         return step
 
 
