@@ -58,7 +58,8 @@ def _hand_out(
     if safe is not None:
         does = "; ".join(one.does for one in transactions)
         write(safe, batch(governance.backend.chain_id(), name, does, transactions))
-        click.echo(f"\nwritten to {safe}: load it in the Safe's transaction builder", err=quiet)
+    if not quiet and safe is not None:
+        click.echo(f"\nwritten to {safe}: load it in the Safe's transaction builder")
     elif not quiet:
         click.echo("\nnothing was sent: name an --account, or --safe FILE for a multisig")
 

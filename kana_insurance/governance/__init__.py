@@ -24,6 +24,7 @@ from kana_insurance.governance.directory import Directory, Part
 from kana_insurance.governance.meanings import effect, meaning
 from kana_insurance.governance.operations import (
     DONE,
+    LIFE,
     NO_WORD,
     NOTICE_REASONS,
     Call,
@@ -45,6 +46,8 @@ _NOTICE_STATES = {
     "notice not mature": "notice running",
     "notice lapsed": "notice lapsed: propose it again",
 }
+#: Time that is left at least to make a call before one of its notices lapses, seconds.
+SPARE = 2 * 86_400
 #: How much of an operation's id people are shown.
 SHORT = 10
 
@@ -247,18 +250,26 @@ class Governance:
             Refusal: if all of it is scheduled already.
         """
         announced = self.operations.announced()
-        missing = tuple(self.notices.announcement(one) for one in notices if one.state in ("none", "lapsed"))
         wanted: list[Operation] = []
         predecessor = NO_WORD
-        if missing:
-            first, is_new = self._operation(missing, NO_WORD, announced)
-            predecessor = first.id
-            wanted += [first] if is_new else []
-        last, is_new = self._operation(calls, predecessor, announced)
-        wanted += [last] if is_new else []
+        for together in (*self._announcements(notices), calls):
+            operation, is_new = self._operation(together, predecessor, announced)
+            predecessor = operation.id
+            wanted += [operation] if is_new else []
         if not wanted:
-            raise Refusal(f"it is proposed already, as {last.name}: {self._state(last)}")
+            raise Refusal(f"it is proposed already, as {operation.name}: {self._state(operation)}")
         return wanted
+
+    def _announcements(self, notices: list[Notice]) -> list[tuple[Call, ...]]:
+        """What gives the notices that are missing, by operations: together, if they can mature together; otherwise
+        the longer one first, for the shorter one would lapse before the longer one matures.
+        """
+        missing = [one for one in notices if one.state in ("none", "lapsed")]
+        takes = {id(one): self.notices.takes(one) for one in missing}
+        if not missing or max(takes.values()) - min(takes.values()) < LIFE - SPARE:
+            return [tuple(map(self.notices.announcement, missing))] if missing else []
+        missing.sort(key=lambda one: -takes[id(one)])
+        return [(self.notices.announcement(one),) for one in missing]
 
     def _operation(
         self, calls: tuple[Call, ...], predecessor: bytes, announced: list[Operation]
@@ -519,12 +530,35 @@ class Governance:
             if not skip_delay:
                 raise Refusal(f"its delay runs: it may be executed from {until(ready, now)}")
             self.backend.travel(ready - now)
+        if (early := self._early(operation)) > 0:
+            if not skip_delay:
+                raise Refusal(
+                    "too early: this notice would lapse before the other fund's matures; execute it in "
+                    f"{duration_text(early)}, so that both mature at once"
+                )
+            self.backend.travel(early)
         left = max((notice.left for notice in self._notices_of(operation) if notice.state == "running"), default=0)
         if left and skip_delay:
             self.backend.travel(left)
         if (reason := self.operations.refusal(operation)) is not None:
             raise Refusal(f"it would be refused: {reason}{self._hint(operation, reason)}")
         return self._send(operation, account)
+
+    def _early(self, operation: Operation) -> int:
+        """Seconds to wait before a merger's notice is given, where the other fund's takes so much longer that this one
+        would lapse before (M18); 0: none.
+        """
+        for call in operation.calls:
+            decoded = self._decode(call.target, call.payload)
+            if decoded is None or (decoded[0].contract, decoded[0].function) != ("NoticeBoard", "announce"):
+                continue
+            one = self.notices.concerning(decoded[1]["fund"], decoded[1]["call"])
+            other = self.notices.counterpart(decoded[1]["fund"], decoded[1]["call"])
+            if one is not None and other is not None and other.state == "running":
+                takes = self.notices.takes(one)
+                if takes + LIFE - SPARE <= other.left:
+                    return other.left - takes
+        return 0
 
     def _hint(self, operation: Operation, reason: str) -> str:
         if reason not in NOTICE_REASONS:

@@ -245,8 +245,18 @@ class Notices:
             return []
         hand_over, adopt = MERGER
         pairs = ((values["old"], hand_over, values["successor"]), (values["successor"], adopt, values["old"]))
-        found = []
-        for fund, half, other in pairs:
-            if (keeper := self.directory.by_address(fund)) is not None:
-                found.append(self.of(keeper, half.encode({half.arguments[0].name: other})))
-        return found
+        found = [self.concerning(fund, half.encode({half.arguments[0].name: other})) for fund, half, other in pairs]
+        return [notice for notice in found if notice is not None]
+
+    def concerning(self, fund: str, payload: bytes) -> Notice | None:
+        """The notice of a call to a fund, if that is one of the deployment's."""
+        keeper = self.directory.by_address(fund)
+        return None if keeper is None else self.of(keeper, bytes(payload))
+
+    def counterpart(self, fund: str, payload: bytes) -> Notice | None:
+        """Of one half of a merger, the notice of the other half at the other fund; None of another call."""
+        for half, other in (MERGER, MERGER[::-1]):
+            if payload[:4] == half.selector:
+                found = half.decode(payload)[half.arguments[0].name]
+                return self.concerning(found, other.encode({other.arguments[0].name: fund}))
+        return None
