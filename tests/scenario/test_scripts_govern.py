@@ -135,7 +135,7 @@ def test_propose__without_account__shown_and_not_sent(run: Run) -> None:
         (("propose", "set-threshold"), "set-threshold needs threshold: it takes threshold (an amount in whole", 2),
         (("propose", "set-window", "5000", "day"), "length: 'day' is no duration", 2),
         (("propose", "set-threshold", "0"), "as things stand it would be refused: fund: zero threshold", 1),
-        (("propose", "set-fees", "7", "5", "2", "50%"), "refused: registry: market not listed", 1),
+        (("propose", "set-fees", "7", "5", "2", "50%"), "refused: registry: unknown market", 1),
         (("propose", "grant-role", "guardian", "TEST::5"), "several contracts have grant-role", 1),
         (("propose", "grant-role", "guardian", "TEST::99", "--on", "fund"), "account: 'TEST::99' is no address", 2),
         (("propose", "set-threshold", "5", "--on", "registry"), "'registry' has no set-threshold", 1),
