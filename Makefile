@@ -24,7 +24,7 @@ setup: $(READY) ## Install the pinned tools into .venv and node_modules
 $(READY): pyproject.toml uv.lock package.json package-lock.json tools/setup.sh
 	@PYTHON="$(PYTHON)" tools/setup.sh
 
-demo: $(READY) ## Show the fund living through a crash on a local chain; writes out/demo.html
+demo: $(READY) ## Show the fund and its stakers living through a crash on a local chain; writes out/demo.html
 	@python tools/build.py
 	@python -m kana_insurance.demo
 

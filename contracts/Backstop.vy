@@ -1,5 +1,6 @@
 # pragma version 0.4.3
 # pragma nonreentrancy on
+# pragma optimize codesize
 """
 @title Backstop
 @license AGPL-3.0-only
@@ -13,8 +14,7 @@
        underwriter   the rest: what funds draw, pay and hold, and what governance sets
 
      The underwriter is one contract for ever. It knows the funds and keeps their limits, governance and its notices
-     (M9); so no fund and no governor calls here. Signatures, structs, events and their meaning are described in
-     IBackstop.
+     (M9); so no fund and no governor calls here. Structs and events are described in IBackstop. Optimised for size.
 
      The price of a share is (staked + 1) / (shares + 10**6) with stored amounts (M19). Nothing reads a token balance but
      to measure what comes in; the asset moves last.
@@ -118,12 +118,13 @@ def __init__(
     @param stream_length Seconds over which a payment of revenue is spread, 1 to 30 days.
     @param min_staked Stake below which nothing streams, base units.
     """
-    assert asset.is_contract, "backstop: asset without code"
-    assert underwriter.is_contract, "backstop: no underwriter"
+    checks._require(asset.is_contract, "backstop: asset without code")
+    checks._require(underwriter.is_contract, "backstop: no underwriter")
     decimals: uint8 = staticcall IERC20Detailed(asset).decimals()
-    assert (
-        decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS
-    ), "backstop: bad decimals"
+    checks._require(
+        decimals >= MIN_DECIMALS and decimals <= MAX_DECIMALS,
+        "backstop: bad decimals",
+    )
     ASSET = asset
     UNIT = 10**convert(decimals, uint256)
     UNDERWRITER = underwriter
@@ -133,7 +134,7 @@ def __init__(
     ownable._transfer_ownership(empty(address))
     erc20.is_minter[msg.sender] = False
     stake._set_cooldown(cooldown_days)
-    stake._set_stream(stream_length, min_staked)
+    stake._start_stream(0, stream_length, min_staked)
 
 
 # ------------------------------------------------------------------ stakers
@@ -198,7 +199,8 @@ def requestRedeem(
     if not self._acts_for(owner):
         erc20._spend_allowance(owner, msg.sender, shares)
     balance: uint256 = erc20.balanceOf[owner]
-    assert balance >= shares, "backstop: balance too low"
+    if balance < shares:
+        checks._refuse("backstop: balance too low")
 
     stake._roll()
     vault: uint256 = stake.vault
@@ -206,7 +208,8 @@ def requestRedeem(
     unvested: uint256 = 0
     stream, unvested = stake._streams()
     assets: uint256 = stake._to_assets_down(shares, vault, unvested)
-    assert assets > 0, "backstop: zero assets"
+    if assets == 0:
+        checks._refuse("backstop: zero assets")
     request_id: uint256 = (
         block.timestamp + exit_pool.DAY - 1
     ) // exit_pool.DAY + words._cooldown_days(vault)
@@ -449,7 +452,8 @@ def _acts_for(account: address) -> bool:
 @internal
 @view
 def _check_operator(controller: address):
-    assert self._acts_for(controller), "backstop: not operator"
+    if not self._acts_for(controller):
+        checks._refuse("backstop: not operator")
 
 
 @internal
@@ -459,8 +463,10 @@ def _check_taking(amount: uint256, receiver: address) -> uint256:
     @notice The vault, when it takes stakes.
     """
     vault: uint256 = stake.vault
-    checks._require(vault & words.OPEN != 0, "backstop: not open")
-    self._check_not_closed(vault)
+    if vault & words.OPEN == 0:
+        checks._refuse("backstop: not open")
+    if vault & words.CLOSED != 0:
+        self._check_not_closed(vault)
     self._check_call(amount, receiver)
     return vault
 
@@ -474,8 +480,10 @@ def _check_not_closed(vault: uint256):
 @internal
 @pure
 def _check_call(amount: uint256, account: address):
-    assert amount > 0, "backstop: zero amount"
-    assert account != empty(address), "backstop: zero address"
+    if amount == 0:
+        checks._refuse("backstop: zero amount")
+    if account == empty(address):
+        checks._refuse("backstop: zero address")
 
 
 @internal
@@ -494,7 +502,8 @@ def _deposit(assets: uint256, receiver: address) -> uint256:
 @internal
 def _mint(shares: uint256, receiver: address, max_assets: uint256) -> uint256:
     vault: uint256 = self._check_taking(shares, receiver)
-    assert shares <= words.MAX_SHARES, "backstop: amount too large"
+    if shares > words.MAX_SHARES:
+        words._refuse_large()
     stream: uint256 = 0
     unvested: uint256 = 0
     stream, unvested = stake._streams()
@@ -522,8 +531,11 @@ def _claim(
     @notice Pay matured requests out, by shares or by assets (M20).
     @return The shares of a claim by assets, the assets of one by shares.
     """
-    self._check_call(amount, receiver)
-    self._check_operator(controller)
+    # Checks are made by a call only where they may refuse, for gas.
+    if amount == 0 or receiver == empty(address):
+        self._check_call(amount, receiver)
+    if msg.sender != controller:
+        self._check_operator(controller)
     stake._roll()
     shares: uint256 = 0
     assets: uint256 = 0
@@ -568,7 +580,7 @@ def _pull(amount: uint256):
     ok: bool = extcall IERC20(ASSET).transferFrom(
         msg.sender, self, amount, default_return_value=True
     )
-    checks._require(ok, "backstop: transfer failed")
+    self._check_moved(ok)
     checks._require(
         self._balance() >= before + amount, "backstop: received less"
     )
@@ -576,6 +588,13 @@ def _pull(amount: uint256):
 
 @internal
 def _send(token: address, receiver: address, amount: uint256):
-    assert extcall IERC20(token).transfer(
+    if not extcall IERC20(token).transfer(
         receiver, amount, default_return_value=True
-    ), "backstop: transfer failed"
+    ):
+        self._check_moved(False)
+
+
+@internal
+@pure
+def _check_moved(ok: bool):
+    checks._require(ok, "backstop: transfer failed")

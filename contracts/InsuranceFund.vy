@@ -7,9 +7,8 @@
 @author Kana
 @notice One pot of one asset that pays shortfalls of the venues that report to it. It is fed by contributions, slices
         of liquidations and fees; what it gathers above its threshold goes to a treasury.
-@dev A facade. The books are kept by the module ledger, the tokens by custody, the layers behind the reserve by
-     fund_layers, membership by roles, announced calls by a NoticeBoard, what one fund hands another by succession; here
-     is who may do what:
+@dev A facade over modules: ledger keeps the books, custody the tokens, fund_layers the layers behind the reserve, roles
+     the memberships; succession hands over and adopts; a NoticeBoard keeps the notices. Here is who may do what:
 
        anyone        contribute, contribute_with_permit, skim
        venues        settle_liquidation(s), settle_fees, cover_shortfall, record_bad_debt, repay_bad_debt, release_market
@@ -18,14 +17,14 @@
        factory       hand_over, adopt (M18)
        governance    the rest; what lets more be drawn only after a notice (M9)
 
-     Until `finish_setup` the deployer acts as governance, without notice, and no money is accepted. Signatures,
-     structs, events and their meaning are described in IInsuranceFund.
-     The asset moves last, and what comes in is measured (M6); nothing else reads a token balance.
+     Until `finish_setup` the deployer acts as governance, without notice, and no money is accepted. Structs and events
+     are described in IInsuranceFund and ISuccession. The asset moves last, and what comes in is measured (M6); nothing
+     else reads a token balance. Optimised for size: with its constructor it fits a blueprint (M18).
 @custom:security A venue is trusted with its own markets: it is paid the shortfalls that it reports, within a market's
                  maximum and the window. Nothing here can mend an asset that takes or freezes balances.
                  A layer is trusted to say what it pays and what its exits are held for; what it pays is measured.
 @custom:invariant I1: balance of the asset >= reserve.
-                  I2: no slice and no fee, only an adoption lifts the reserve above threshold + total bad debt.
+                  I2: no slice and no fee lifts the reserve above threshold + total bad debt; an adoption may (M18).
                   I4: a withdrawal leaves reserve >= threshold + total bad debt.
                   I5: no cover lifts `used` of a perp market above its maximum; `used` falls only by M12.
                   I7: a layer is asked only when the reserve is 0 and every earlier one paid what it could.
@@ -66,16 +65,11 @@ initializes: fund_layers[custody := custody]
 initializes: ledger[fund_layers := fund_layers]
 initializes: settings[ledger := ledger]
 initializes: fund_notices[fund_layers := fund_layers, ledger := ledger]
-initializes: succession[
-    custody := custody,
-    fund_notices := fund_notices,
-    ledger := ledger,
-    settings := settings
-]
+initializes: succession[fund_notices := fund_notices, ledger := ledger]
 initializes: fund_views[fund_layers := fund_layers, ledger := ledger]
 
-# Left out: snekmate's `set_role_admin` (governance administers every role) and its `grantRole`, `revokeRole` and
-# `renounceRole`, which are wrapped below for the lock and the guards.
+# Left out: snekmate's `set_role_admin` (governance administers every role); `grantRole`, `revokeRole` and `renounceRole`,
+# wrapped below for the lock and the guards; the names of the roles, for size: see docs/roles.md.
 exports: (
     # Roles
     access_control.hasRole,
@@ -188,9 +182,8 @@ def skim(contributor: address) -> uint256:
     """
     @notice Book what was transferred to the fund without a call (M6).
     """
-    pot: uint256 = ledger._open_pot()
     amount: uint256 = limits._left(
-        custody._balance(self), fund_words._reserve(pot)
+        custody._balance(self), fund_words._reserve(ledger._open_pot())
     )
     checks._require(amount > 0, "fund: nothing to skim")
     ledger._contribute(contributor, amount)
@@ -419,6 +412,9 @@ def adopt(old: address, handed: ISuccession.HandOver):
     """
     succession._check_factory()
     succession._adopt(old, handed)
+    custody._check_received(
+        custody._balance(self) >= fund_words._reserve(ledger.pot)
+    )
 
 
 # --------------------------------------------------------------- governance
@@ -507,9 +503,7 @@ def set_layers(staked: address, reinsurance: address, staker_bps: uint256):
     """
     self._check_setter()
     if fund_layers._set(staked, reinsurance, staker_bps):
-        fund_notices._use_for(
-            fund_notices._call(), [staked, reinsurance], True
-        )
+        fund_notices._use_for(fund_notices._call(), [staked, reinsurance], True)
         self._hold_while_held()
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from kana_insurance import orders, reader
 from kana_insurance.amounts import WAD_DECIMALS, format_amount, quote_scale
-from kana_insurance.backends import address_of
+from kana_insurance.backends import ZERO, address_of
 from kana_insurance.deployment import LOCAL_CHAINS, System
 
 BPS = 10_000
@@ -119,7 +119,7 @@ class Client:
     # ------------------------------------------------------------------ the fund
 
     def status(self) -> dict[str, Any]:
-        """The fund and every market: figures, ready to be shown."""
+        """The fund, its layers and every market: figures, ready to be shown."""
         system, fund = self.system, self.system.fund
         threshold, reserve = int(fund.threshold()), int(fund.reserve())
         liquidator_bps, fund_bps = fund.split_bps()
@@ -144,10 +144,39 @@ class Client:
                 "window_left": "off" if off else self.tokens(window.left),
                 "payouts": "paused" if fund.payouts_paused() else "open",
             },
+            "layers": self._layers(),
         }
         if system.house is not None:
             result["markets"] = [self._market(market.market_id, market.name) for market in system.record.markets]
         return result
+
+    def _layers(self) -> list[dict[str, Any]]:
+        """The layers that the fund has now, in the order in which it draws on them (M10)."""
+        placed = self.system.fund.layers()
+        places = (
+            ("stakers", str(placed.staked), int(placed.staked_suspended_until)),
+            ("reinsurance", str(placed.reinsurance), int(placed.reinsurance_suspended_until)),
+        )
+        return [self._layer(name, at, until) for name, at, until in places if at != ZERO]
+
+    def _layer(self, name: str, address: str, suspended_until: int) -> dict[str, Any]:
+        """One layer; a suspended one counts as empty, so its capacity is 0 (M10)."""
+        backend, fund = self.system.backend, address_of(self.system.fund)
+        underwriter = backend.at("Underwriter", address)
+        vault = backend.at("Backstop", str(underwriter.backstop()))
+        now, terms = backend.timestamp(), underwriter.terms(fund)
+        held_until, suspended = int(underwriter.held_until()), suspended_until > now
+        return {
+            "layer": name,
+            "staked": self.tokens(vault.totalAssets()),
+            "capacity": self.tokens(0 if suspended else underwriter.capacity(fund)),
+            "limit": self.tokens(terms.limit),
+            "used": self.tokens(terms.used),
+            "premium": self.percent(terms.premium_bps),
+            "exits_held_until": moment(held_until) if held_until > now else "not held",
+            "suspended_until": moment(suspended_until) if suspended else "not suspended",
+            "underwriter": address,
+        }
 
     def _market(self, market_id: int, name: str) -> dict[str, Any]:
         system = self.system

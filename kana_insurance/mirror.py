@@ -9,24 +9,71 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kana_insurance.backends import address_of
-from kana_insurance.deployment import MarketConfig, System
+from kana_insurance.deployment import Layer, MarketConfig, System
 from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
+from kana_insurance.model.backstop import BackstopModel
+from kana_insurance.model.underwriter import UnderwriterModel
 
 #: Parameters that a market's configuration and the model name alike.
 _SHARED = tuple(name for name in Params._fields if name in MarketConfig.model_fields and name != "min_notional")
 
 
 @dataclass(frozen=True)
+class LayerMirror:
+    """A layer behind the reserve in the model: what the fund draws on, and the stakers' vault."""
+
+    #: "stakers" or "reinsurance", as in the configuration.
+    name: str
+    underwriter: UnderwriterModel
+    backstop: BackstopModel
+
+    def state(self) -> dict[str, Any]:
+        """Both states at the model's time."""
+        return {"underwriter": self.underwriter.state(), "backstop": self.backstop.state()}
+
+
+@dataclass(frozen=True)
 class Mirror:
-    """Token, fund, registry and house of the model, on one clock; accounts are addresses."""
+    """Token, fund, layers, registry and house of the model, on one clock; accounts are addresses."""
 
     clock: Clock
     token: TokenLedger
     fund: FundModel
     registry: RegistryModel
     venue: VenueModel
+    #: In the order in which the fund draws on them.
+    layers: tuple[LayerMirror, ...] = ()
     #: The funds of isolated markets, by market id (M17).
     isolated: dict[int, FundModel] = field(default_factory=dict)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that ``reader.system_state`` reads from the chain. Streams and exits depend on the time: set the
+        clock to that of the block read first.
+        """
+        return {
+            "fund": self.fund.state(),
+            "house": self.venue.state(),
+            "registry": self.registry.state(),
+            "layers": {layer.name: layer.state() for layer in self.layers},
+            "isolated": {number: fund.state() for number, fund in self.isolated.items()},
+        }
+
+
+def layer_of(layer: Layer, fund: FundModel, token: TokenLedger, clock: Clock) -> LayerMirror:
+    """A layer with the terms of its configuration, open for money."""
+    config = layer.config
+    backstop = BackstopModel(
+        address_of(layer.backstop),
+        token,
+        clock,
+        cooldown_days=config.cooldown_days,
+        stream_length=config.stream_length,
+        min_staked=1_000 * 10**token.decimals if config.min_staked is None else config.min_staked,
+    )
+    underwriter = UnderwriterModel(address_of(layer.underwriter), backstop, clock)
+    underwriter.set_fund("deployer", fund.address, config.limit, config.window_cap, config.window, config.premium_bps)
+    underwriter.finish_setup("deployer")
+    return LayerMirror(layer.name, underwriter, backstop)
 
 
 def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
@@ -50,6 +97,12 @@ def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
         )
         for number, contract in system.isolated.items()
     }
+    layers = tuple(layer_of(layer, fund, token, clock) for layer in system.layers)
+    if layers:
+        drawn = {layer.name: layer.underwriter for layer in layers}
+        fund.set_layers("deployer", drawn.get("stakers"), drawn.get("reinsurance"), config.staker_bps)
+    if config.window_cap > 0:
+        fund.set_window("deployer", config.window_cap, config.window)
     registry = RegistryModel(clock, fee_recipient=config.fee_recipient)
     venue = VenueModel(address_of(system.house), token, clock, registry, gateway=address_of(system.gateway))
     registry.connect_house("deployer", venue)
@@ -65,4 +118,4 @@ def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
     registry.finish_setup("deployer")
     for one in (fund, *isolated.values()):
         one.finish_setup("deployer")
-    return Mirror(clock, token, fund, registry, venue, isolated)
+    return Mirror(clock, token, fund, registry, venue, layers, isolated)

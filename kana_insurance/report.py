@@ -33,6 +33,8 @@ COLOURS = {
     "trader": "#5b7db1",
     "liquidator": "#e0a030",
     "fund": "#0f6b5c",
+    "stakers": "#7d5ba6",
+    "reinsurance": "#a8ad3f",
     "socialised": "#b4552d",
     "bad debt": "#7a1f3d",
     "thief": "#7a1f3d",

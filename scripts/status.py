@@ -1,4 +1,4 @@
-"""Show the fund and its markets."""
+"""Show the fund, its layers and its markets."""
 
 from typing import Any
 
@@ -8,11 +8,16 @@ from kana_insurance.cli import KanaCommand, connect, json_option, raw_option, re
 
 
 @click.command(
-    cls=KanaCommand, name="status", short_help="Show the fund and its markets", example="ape run status --json"
+    cls=KanaCommand,
+    name="status",
+    short_help="Show the fund, its layers and its markets",
+    example="ape run status --json",
 )
 @raw_option
 @json_option
 @record_option
 def cli(raw: bool, as_json: bool, record: Any) -> None:
-    """Show reserve, threshold, room and excess of the fund, and what each market has cost and may cost it."""
+    """Show reserve, threshold, room and excess of the fund, what each layer behind it has and would pay now, and what
+    each market has cost and may cost it.
+    """
     show(connect(record).status(), title="deployment", as_json=as_json, raw=raw)

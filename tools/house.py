@@ -22,6 +22,8 @@ from tools.outputs import compile_all, deployed_size, is_testing
 MAX_LINES = 600
 MAX_CODE = 24_576
 MAX_INIT_CODE = 49_152
+#: What is deployed from an ERC-5202 blueprint, whose code is a preamble and the creation code (M18).
+BLUEPRINTS, PREAMBLE = frozenset({"InsuranceFund", "Backstop"}), 3
 MAX_REASON = 32
 TEXT = {".py", ".vy", ".vyi", ".md", ".sh", ".toml", ".yaml", ".yml", ""}
 REASON = re.compile(r"^[a-z][a-z0-9_]*: \S")
@@ -31,8 +33,8 @@ FORBIDDEN = re.compile(
 )
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.<-])/(?:work|root|home/\w+|Users/\w+)/")
-#: The assertion whose code is shared: its second argument is a reason. It alone has none of its own.
-SHARED_CHECK, SHARED_CHECK_FILE = "_require", "checks.vy"
+#: The assertions whose code is shared: which argument is the reason. They alone have none of their own.
+SHARED_CHECKS, SHARED_CHECKS_FILE = {"_require": 1, "_refuse": 0}, "checks.vy"
 HEADER = ("@title ", "@license AGPL-3.0-only", "@author Kana", "@notice ")
 CAMEL = re.compile(r"^[A-Z][A-Za-z0-9]*$")
 SNAKE = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -94,7 +96,7 @@ def check_code(path: Path) -> Iterator[str]:
 def check_reasons(path: Path) -> Iterator[str]:
     """Each assert and raise says why, within 32 characters, beginning with the module's name.
 
-    The shared assertion of modules/checks.vy takes its reason from its callers, whose calls are checked instead.
+    The shared ones of modules/checks.vy take their reason from their callers, whose calls are checked instead.
     """
     from vyper import ast as vy_ast
 
@@ -103,9 +105,9 @@ def check_reasons(path: Path) -> Iterator[str]:
     for node in tree.get_descendants((vy_ast.Assert, vy_ast.Raise)):
         checks.append((node, node.msg if isinstance(node, vy_ast.Assert) else node.exc))
     for node in tree.get_descendants(vy_ast.Call):
-        if isinstance(node.func, vy_ast.Attribute) and node.func.attr == SHARED_CHECK:
-            checks.append((node, node.args[1]))
-    if path.name == SHARED_CHECK_FILE:
+        if isinstance(node.func, vy_ast.Attribute) and node.func.attr in SHARED_CHECKS:
+            checks.append((node, node.args[SHARED_CHECKS[node.func.attr]]))
+    if path.name == SHARED_CHECKS_FILE:
         checks.clear()
     for node, message in checks:
         if not isinstance(message, vy_ast.Str):
@@ -139,6 +141,8 @@ def check_sizes() -> Iterator[str]:
             yield _at(source, 1, f"{size:,} bytes of code, at most {MAX_CODE:,} are allowed")
         if creation > MAX_INIT_CODE:
             yield _at(source, 1, f"{creation:,} bytes of creation code, at most {MAX_INIT_CODE:,} are allowed")
+        if source.stem in BLUEPRINTS and creation + PREAMBLE > MAX_CODE:
+            yield _at(source, 1, f"{creation:,} bytes of creation code, {MAX_CODE - PREAMBLE:,} fit a blueprint")
 
 
 def breaches() -> Iterator[str]:

@@ -21,6 +21,8 @@
      values enter, sums here as they are packed.
 """
 
+from contracts.modules import checks
+
 # ---------------------------------------------------------------- constants
 
 # Most assets that the stake, with the stream, or the exit pool can hold; most units of the pool.
@@ -44,13 +46,21 @@ MASK_112: constant(uint256) = 2**112 - 1
 @internal
 @pure
 def _check_assets(amount: uint256):
-    assert amount <= MAX_ASSETS, "backstop: amount too large"
+    if amount > MAX_ASSETS:
+        self._refuse_large()
 
 
 @internal
 @pure
 def _check_request(shares: uint256):
-    assert shares <= MAX_REQUEST, "backstop: amount too large"
+    if shares > MAX_REQUEST:
+        self._refuse_large()
+
+
+@internal
+@pure
+def _refuse_large():
+    checks._refuse("backstop: amount too large")
 
 
 # -------------------------------------------------------------------- vault

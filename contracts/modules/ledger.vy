@@ -168,6 +168,20 @@ def _coverage(venue: address, market_id: uint256) -> uint256:
     return covered
 
 
+# ------------------------------------------------------------------ markets
+
+@internal
+def _put(venue: address, market_id: uint256, market: uint256):
+    """
+    @notice Enter a market that isn't known.
+    """
+    checks._require(venue.is_contract, "fund: venue without code")
+    checks._require(
+        self.markets[venue][market_id] == 0, "fund: market registered"
+    )
+    self.markets[venue][market_id] = market
+
+
 # ------------------------------------------------------------------- inflow
 
 @internal

@@ -33,7 +33,7 @@ def _register(venue: address, market_id: uint256, is_perp: bool):
     """
     @notice A new market with a maximum of 0 (M12).
     """
-    self._put(venue, market_id, fund_words._market(is_perp))
+    ledger._put(venue, market_id, fund_words._market(is_perp))
     log IInsuranceFund.MarketRegistered(
         venue=venue, market_id=market_id, is_perp=is_perp
     )
@@ -45,22 +45,13 @@ def _move(venue: address, market_id: uint256, new_venue: address):
     @notice A market with all that is kept of it goes to another venue.
     """
     market: uint256 = ledger._market(venue, market_id)
-    self._put(new_venue, market_id, market)
+    ledger._put(new_venue, market_id, market)
     ledger.markets[venue][market_id] = 0
     ledger.bad_debts[new_venue][market_id] = ledger.bad_debts[venue][market_id]
     ledger.bad_debts[venue][market_id] = 0
     log IInsuranceFund.VenueReplaced(
         venue=venue, market_id=market_id, new_venue=new_venue
     )
-
-
-@internal
-def _put(venue: address, market_id: uint256, market: uint256):
-    checks._require(venue.is_contract, "fund: venue without code")
-    checks._require(
-        ledger.markets[venue][market_id] == 0, "fund: market registered"
-    )
-    ledger.markets[venue][market_id] = market
 
 
 @internal

@@ -237,15 +237,27 @@ def _set_stream(length: uint256, min_staked: uint256):
     """
     @notice Set the stream's parameters; what streams now keeps its time.
     """
+    stream: uint256 = 0
+    unvested: uint256 = 0
+    stream, unvested = self._streams()
+    stream = self._start_stream(stream, length, min_staked)
+    self._save(self.vault, stream, unvested)
+
+
+@internal
+def _start_stream(
+    stream: uint256, length: uint256, min_staked: uint256
+) -> uint256:
+    """
+    @notice The same while nothing streams.
+    @return The stream's word.
+    """
     checks._require(
         length >= MIN_STREAM and length <= MAX_STREAM,
         "backstop: stream out of bounds",
     )
     words._check_assets(min_staked)
-    stream: uint256 = 0
-    unvested: uint256 = 0
-    stream, unvested = self._streams()
     revenue_stream.length = length
-    stream = words._with_min_staked(stream, min_staked)
-    revenue_stream.stream = stream
-    self._save(self.vault, stream, unvested)
+    new: uint256 = words._with_min_staked(stream, min_staked)
+    revenue_stream.stream = new
+    return new

@@ -12,16 +12,12 @@
 from contracts.interfaces import ISuccession
 
 from contracts.modules import checks
-from contracts.modules import custody
 from contracts.modules import fund_notices
 from contracts.modules import fund_words
 from contracts.modules import ledger
-from contracts.modules import settings
 
-uses: custody
 uses: fund_notices
 uses: ledger
-uses: settings
 
 # ---------------------------------------------------------------- constants
 
@@ -110,8 +106,8 @@ def _hand_over(
 @internal
 def _adopt(old: address, handed: ISuccession.HandOver):
     """
-    @notice Book what another fund handed over. Its reserve may lift this one's above the threshold: the one exception
-            to M1.
+    @notice Book what another fund handed over, whose tokens the host looks for. Its reserve may lift this one's above
+            the threshold: the one exception to M1.
     """
     pot: uint256 = ledger._open_pot()
     if not self.adopted[old]:
@@ -121,7 +117,6 @@ def _adopt(old: address, handed: ISuccession.HandOver):
         total: uint256 = fund_words._contributions(pot) + handed.contributions
         # Both fit when their union does.
         fund_words._check_width(reserve | total)
-        custody._check_received(custody._balance(self) >= reserve)
         ledger.pot = pot + (handed.reserve | (handed.contributions << 112))
         ledger.contributions[old] += handed.contributions
         log ISuccession.Adopted(
@@ -131,7 +126,7 @@ def _adopt(old: address, handed: ISuccession.HandOver):
             reserve=reserve,
         )
     if handed.venue != empty(address):
-        settings._put(handed.venue, handed.market_id, handed.word)
+        ledger._put(handed.venue, handed.market_id, handed.word)
         log ISuccession.MarketAdopted(
             venue=handed.venue,
             market_id=handed.market_id,

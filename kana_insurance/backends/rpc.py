@@ -27,7 +27,7 @@ from kana_insurance.orders import private_key, sign_digest
 GAS = 5_000_000
 DEPLOY_GAS = 14_000_000
 #: Calls that create a contract, or may.
-CREATING = frozenset({"create_fund", "execute"})
+CREATING = frozenset({"create_fund", "create_layer", "execute", "execute_batch"})
 MAX_FEE = 100 * 10**9
 #: Calls, and transactions, in one JSON-RPC request at most; Anvil stalls on a thousand transactions at once.
 CHUNK = 1_000
@@ -236,6 +236,7 @@ class RpcBackend:
         self._ids = itertools.count(1)
         self._nonces: dict[str, int] = {}
         self._queue: list[tuple[Receipt, str, list[Any]]] | None = None
+        self._seen = "pending"
         self._chain_id = int(self.rpc("eth_chainId"), 16)
 
     # ------------------------------------------------------------------ JSON-RPC
@@ -277,7 +278,7 @@ class RpcBackend:
         return results
 
     def eth_call(self, to: str, data: bytes, sender: Any = None, call: str = "") -> bytes:
-        """The data that a call returns in the next block.
+        """The data that a call returns in the next block, or in that of :meth:`as_of`.
 
         Raises:
             Reverted: if it would revert.
@@ -285,7 +286,7 @@ class RpcBackend:
         return self.eth_calls([(to, data, sender, call)])[0]
 
     def eth_calls(self, calls: Sequence[tuple[str, bytes, Any, str]]) -> list[bytes]:
-        """The data that many calls (to, data, sender, name) return in the next block.
+        """The data that many calls (to, data, sender, name) return in that block.
 
         Raises:
             Reverted: for the first that would revert.
@@ -295,13 +296,22 @@ class RpcBackend:
             params = {"to": to, "data": "0x" + data.hex()}
             if sender is not None:
                 params["from"] = address_of(sender)
-            wanted.append(("eth_call", [params, "pending"]))
+            wanted.append(("eth_call", [params, self._seen]))
         results = []
         for (_, _, _, call), answer in zip(calls, self._post(wanted), strict=True):
             if "error" in answer:
                 raise _as_revert(answer["error"], call)
             results.append(bytes.fromhex(answer["result"][2:]))
         return results
+
+    @contextmanager
+    def as_of(self, block: int) -> Iterator[None]:
+        """Let calls within see a block that was mined, and its time, instead of the next one."""
+        self._seen = hex(block)
+        try:
+            yield
+        finally:
+            self._seen = "pending"
 
     def read_many(self, calls: Sequence[tuple[Function, tuple[Any, ...]]]) -> list[Any]:
         """Many reads (function, arguments) in one request.

@@ -17,8 +17,9 @@ from kana_insurance.backends import ContractMissing, Reverted
 from kana_insurance.backends.artifacts import prepare
 from kana_insurance.backends.rpc import NodeError, RpcBackend
 from kana_insurance.demo import page
+from kana_insurance.demo.cast import GENESIS, THRESHOLD
 from kana_insurance.demo.stage import WIDTH, Stage, StoryError
-from kana_insurance.demo.story import THRESHOLD, Story, deploy
+from kana_insurance.demo.story import Story, deploy
 from kana_insurance.deployment import CONTRACT_NAMES, DeploymentError
 from kana_insurance.report import tokens
 
@@ -43,15 +44,15 @@ def _tell(console: Console, out: Path) -> int:
     with console.status("compiling the contracts (once)"):
         prepare([*CONTRACT_NAMES.values(), "PriceFeed", "MockAggregator"])
     begun = time.monotonic()
-    with Anvil() as node:
+    with Anvil(timestamp=GENESIS) as node:
         with console.status("deploying on a local chain"):
             backend = RpcBackend(node.url)
             stage = Stage(deploy(backend), backend, console)
         console.print(
             "[bold]The Kana insurance fund lives through a crash[/]\n"
-            f"A fund with a threshold of {tokens(THRESHOLD, 6, 0)} U in front of a venue with two markets, COIN and "
-            "ALT, on a chain of its own. U is one KanaUSDT. After each step the whole state on the chain is compared "
-            "with the reference model.",
+            f"A fund with a threshold of {tokens(THRESHOLD, 6, 0)} U in front of a venue's markets COIN, ALT and ETH, "
+            "stakers and a reinsurance behind it, and DOGE with a fund of its own, on a chain of its own. U is one "
+            "KanaUSDT. After each step the whole state on the chain is compared with the reference model.",
             highlight=False,
             width=WIDTH,
         )

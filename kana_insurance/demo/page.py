@@ -6,10 +6,21 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from kana_insurance.demo.cast import LAYERS, Loss, Tale
 from kana_insurance.demo.stage import Stage
-from kana_insurance.demo.story import LAYERS, Tale
+from kana_insurance.deployment import DAY
 from kana_insurance.kit import U
 from kana_insurance.report import COLOURS, Page, axis_in_tokens, chart, legend_above, tokens
+
+#: The parts of a loss in the order of ``LAYERS``.
+_PARTS = tuple(COLOURS[name] for name in ("collateral", "reserve", "stakers", "reinsurance", "socialised", "bad debt"))
+#: The stakers whose worth is drawn, and how.
+_LINES = {
+    "staker 1": (COLOURS["stakers"], "-", "staker 1, stays"),
+    "staker 2": (COLOURS["liquidator"], "--", "staker 2, leaves"),
+    "staker 3": (COLOURS["price"], ":", "staker 3, comes late"),
+    "reinsurer": (COLOURS["reinsurance"], "-", "reinsurer"),
+}
 
 
 def _draw_reserve(stage: Stage, figure: Figure) -> None:
@@ -73,14 +84,14 @@ def _draw_splits(tale: Tale, figure: Figure) -> None:
     legend_above(axes)
 
 
-def _draw_losses(tale: Tale, figure: Figure) -> None:
+def _draw_losses(losses: list[Loss], figure: Figure) -> None:
     axes = figure.subplots()
-    names = [loss.trader for loss in tale.losses]
-    colours = (COLOURS["collateral"], COLOURS["reserve"], COLOURS["socialised"], COLOURS["bad debt"])
+    names = [loss.trader for loss in losses]
     left = [0.0] * len(names)
-    for number, (label, colour) in enumerate(zip(LAYERS, colours, strict=True)):
-        layers = [(loss.own, loss.reserve, loss.socialised, loss.bad_debt) for loss in tale.losses]
-        widths = [layer[number] / U for layer in layers]
+    for number, (label, colour) in enumerate(zip(LAYERS, _PARTS, strict=True)):
+        widths = [loss.parts[number] / U for loss in losses]
+        if not any(widths):
+            continue
         axes.barh(names, widths, left=left, color=colour, height=0.55, label=label)
         for line, (start, width) in enumerate(zip(left, widths, strict=True)):
             if width:
@@ -93,20 +104,78 @@ def _draw_losses(tale: Tale, figure: Figure) -> None:
     legend_above(axes)
 
 
+def _draw_waterfall(loss: Loss, figure: Figure) -> None:
+    """What is left of one loss after each layer."""
+    axes = figure.subplots()
+    whole = left = sum(loss.parts) / U
+    axes.bar("the loss", whole, color=COLOURS["muted"], width=0.62)
+    axes.text(0, whole, f"{whole:,.0f}", ha="center", va="bottom")
+    for place, (name, colour, part) in enumerate(zip(LAYERS, _PARTS, loss.parts, strict=True), 1):
+        paid = part / U
+        axes.bar(name, paid, bottom=left - paid, color=colour, width=0.62)
+        axes.plot([place - 0.69, place + 0.31], [left, left], color=COLOURS["threshold"], linewidth=0.9)
+        axes.text(place, left, f"{paid:,.0f}", ha="center", va="bottom")
+        left -= paid
+    axes.set_ylabel("U still to be borne")
+    axes.set_ylim(0, 1.1 * whole)
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    axis_in_tokens(axes.yaxis)
+
+
+def _draw_stakes(tale: Tale, figure: Figure) -> None:
+    """What each stake is worth as time passes, percent of what was staked: while it earns, then to the end."""
+    earning, whole = figure.subplots(1, 2)
+    begin = min(worth.at for worth in tale.worths)
+    crash = next(at for at, what in tale.marks if "crash" in what)
+    staked = {stake.name: stake.staked for stake in tale.stakes}
+    for name, (colour, style, label) in _LINES.items():
+        own = [worth for worth in tale.worths if worth.name == name]
+        days = [(worth.at - begin) / DAY for worth in own]
+        percents = [100 * worth.value / staked[name] for worth in own]
+        before = sum(worth.at <= crash for worth in own)
+        whole.plot(days, percents, color=colour, linestyle=style)
+        earning.plot(days[:before], percents[:before], color=colour, linestyle=style, label=label)
+    end = (crash - begin) / DAY
+    earning.set_xlim(-0.8, end)
+    earning.set_ylim(98.9, 101.5)
+    whole.set_ylim(30, 105)
+    for at, what in tale.marks:
+        day = (at - begin) / DAY
+        axes, bottom = (earning, 98.95) if at < crash else (whole, 31)
+        axes.axvline(day, color=COLOURS["muted"], linewidth=0.9, zorder=0)
+        place = {"textcoords": "offset points", "fontsize": 9, "va": "bottom", "ha": "right", "rotation": 90}
+        axes.annotate(what, (day, bottom), (-2, 0), **place)
+    earning.set_ylabel("% of the stake")
+    for axes in (earning, whole):
+        axes.set_xlabel("days since the first stake")
+    figure.legend(*earning.get_legend_handles_labels(), loc="outside upper left", ncols=len(_LINES), handlelength=1.8)
+
+
+#: The parts of all losses that the page begins with.
+_BORNE = (
+    (1, "U of shortfalls paid by it"),
+    (2, "U paid by its stakers"),
+    (3, "U paid by the reinsurance"),
+    (4, "U shared by other traders"),
+)
+
+
 def build(stage: Stage, tale: Tale) -> Page:
     """The page of the story as it was told."""
     claims = [claim for step in stage.steps for claim in step.claims]
     failed = [claim for claim in claims if not claim.good]
+    *small, great = tale.losses
     page = Page(
         "An insurance fund lives through a crash",
-        "Two perpetual markets, one fund, real contracts on a local chain. Every figure below was read from the chain "
-        "and compared with the reference model, to the unit.",
+        "Three perpetual markets, one fund with stakers and a reinsurance behind it, a market apart with a fund of its "
+        "own, real contracts on a local chain. "
+        "Every figure below was read from the chain and compared with the reference model, to the unit.",
     )
     page.figures(
         [
             (tokens(sum(split.fund for split in tale.splits), 6, 0), "U of slices to the fund"),
-            (tokens(sum(loss.reserve for loss in tale.losses), 6, 0), "U of shortfalls paid by it"),
-            (tokens(sum(loss.socialised for loss in tale.losses), 6, 0), "U shared by other traders"),
+            *((tokens(sum(loss.parts[place] for loss in tale.losses), 6, 0), what) for place, what in _BORNE),
             (f"{len(claims) - len(failed)} of {len(claims)}", "claims hold, to the unit"),
         ]
     )
@@ -114,7 +183,8 @@ def build(stage: Stage, tale: Tale) -> Page:
     page.chart(
         chart(lambda figure: _draw_reserve(stage, figure), height=3.8),
         "Contributions fill the reserve (1), slices lift it exactly to its threshold (4, 5), a treasurer takes only "
-        "what is above it (7), and shortfalls lower it (9 to 11). Collected fees lift it again (12).",
+        "what is above it (7), and shortfalls lower it (9 to 11). Its part of the fees lifts it a little (13); the "
+        "crash of ETH takes all of it (15), before anybody else pays.",
     )
     page.heading("Where each unit of collateral went")
     page.chart(
@@ -126,11 +196,37 @@ def build(stage: Stage, tale: Tale) -> Page:
         ["position", ">collateral left, U", ">liquidator", ">fund", ">trader"],
         [(s.trader, *(tokens(value) for value in (s.collateral, s.liquidator, s.fund, s.back))) for s in tale.splits],
     )
-    page.heading("Losses by layer")
+    page.heading("Losses that the reserve could bear")
     page.chart(
-        chart(lambda figure: _draw_losses(tale, figure), height=2.5),
+        chart(lambda figure: _draw_losses(small, figure), height=2.5),
         "Each bar is the whole loss of one bankrupt position: first its own collateral, then the reserve up to the "
         "market's limit, then the other traders of that market. Nothing was left as bad debt.",
+    )
+    page.heading("One loss through every layer")
+    page.chart(
+        chart(lambda figure: _draw_waterfall(great, figure), height=3.6),
+        f"{great.trader} lost more than its collateral and the reserve had. In one transaction each layer paid what it "
+        "could, in this order: the reserve all it had, the stakers and the reinsurance up to the fund's limit with "
+        "each, the other traders of the market the rest. Nothing was left as bad debt.",
+    )
+    page.table(
+        ["layer", ">paid, U"],
+        [
+            *((name, tokens(part)) for name, part in zip(LAYERS, great.parts, strict=True)),
+            ("the loss", tokens(sum(great.parts))),
+        ],
+        total=True,
+    )
+    page.heading("What a staker earned and lost")
+    page.chart(
+        chart(lambda figure: _draw_stakes(tale, figure), height=3.8),
+        "Worth of each stake, claims included. Fees stream in over days, so who comes late earns only what comes "
+        "later. Whoever has asked to leave earns nothing more, but loses in the crash like those who stay: the "
+        "cooldown has not ended. The guardian's pause holds the exit; then what is left is claimed.",
+    )
+    page.table(
+        ["", ">staked, U", ">earned", ">lost", ">left"],
+        [(s.name, *(tokens(value) for value in (s.staked, s.earned, s.lost, s.left))) for s in tale.stakes],
     )
     page.heading("Step by step")
     for number, step in enumerate(stage.steps, 1):
@@ -138,9 +234,9 @@ def build(stage: Stage, tale: Tale) -> Page:
         page.text(step.text)
         for columns, rows, caption in step.tables:
             page.table([columns[0], *(f">{column}" for column in columns[1:])], rows, caption)
-        page.table(
-            ["", ">before", ">after", ">change"], [(row.name, row.before, row.after, row.change) for row in step.rows]
-        )
+        if step.rows:
+            figures = [(row.name, row.before, row.after, row.change) for row in step.rows]
+            page.table(["", ">before", ">after", ">change"], figures)
         page.checks([(c.name + (f": {c.detail}" if c.detail else ""), c.good) for c in step.claims])
     return page
 

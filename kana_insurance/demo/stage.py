@@ -20,7 +20,7 @@ from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.kit import Kit, SignedOrder
 from kana_insurance.mirror import mirror_of
 from kana_insurance.model import Fill, Refused
-from kana_insurance.reader import accounts_seen, fund_state, registry_state, venue_state
+from kana_insurance.reader import accounts_seen, system_state
 
 WIDTH = 96
 #: A function's name and its arguments.
@@ -98,9 +98,15 @@ class Stage:
         self.kit = kit
         self.backend = backend
         self.console = console
-        mirror = mirror_of(kit.system)
+        self.mirror = mirror = mirror_of(kit.system)
         self.clock, self.token, self.fund = mirror.clock, mirror.token, mirror.fund
         self.registry, self.venue = mirror.registry, mirror.venue
+        #: By the name that an action goes by: the contract and its model; a layer's name is its vault's.
+        self.parts: dict[str, tuple[Any, Any]] = {"fund": (kit.fund, self.fund), "house": (kit.house, self.venue)}
+        for number, own in kit.isolated.items():
+            self.parts[f"isolated {number}"] = (own, mirror.isolated[number])
+        for layer, model in zip(kit.system.layers, mirror.layers, strict=True):
+            self.parts[layer.name] = (layer.backstop, model.backstop)
         self.steps: list[Step] = []
         self.points: list[Point] = []
         self.minted = 0
@@ -164,20 +170,13 @@ class Stage:
 
     def _compare(self) -> None:
         """Claim that chain and model are equal to the unit, after every step."""
-        accounts = accounts_seen(self.kit.system)
-        pairs = (
-            ("fund", self.fund.state(), fund_state(self.kit.system, accounts)),
-            ("house", self.venue.state(), venue_state(self.kit.system, accounts)),
-            ("registry", self.registry.state(), registry_state(self.kit.system)),
-        )
-        found = [
-            f"{name}.{key}: model {model[key]}, chain {chain.get(key)}"
-            for name, model, chain in pairs
-            for key in model
-            if model[key] != chain.get(key)
-        ]
+        # Streams and holds go by the time: both sides are read at the latest block's.
+        self.clock.now = self.kit.now()
+        with self.backend.as_of(self.backend.block_number()):
+            chain = system_state(self.kit.system, accounts_seen(self.kit.system))
+        found = list(_differences(self.mirror.state(), chain))
         self.claim(
-            "fund, house and registry: the chain is the model, to the unit", not found, "; ".join(found), quiet=True
+            "funds, layers, house and registry: the chain is the model, to the unit", not found, "; ".join(found), True
         )
 
     # ------------------------------------------------------------------ acting
@@ -188,7 +187,7 @@ class Stage:
         """Make a call on the chain, then in the model; returns the chain's receipt.
 
         Args:
-            part: "fund" or "house".
+            part: "fund", "house", "stakers", "reinsurance", or "isolated" and the number of its market.
             function: Its name, the same on both.
             sender: Who.
             args: The model's arguments; the chain's too, unless ``chain`` gives another (function, arguments).
@@ -199,7 +198,7 @@ class Stage:
         """
         name, chain_args = chain or (function, args)
         try:
-            receipt = getattr(getattr(self.kit, part), name)(*chain_args, sender=sender)
+            receipt = getattr(self.parts[part][0], name)(*chain_args, sender=sender)
         except Reverted as error:
             raise StoryError(f"{part}.{name} was refused on the chain: {error.reason}") from error
         self._follow(receipt)
@@ -210,9 +209,9 @@ class Stage:
 
     def refuse(self, part: str, function: str, sender: Any, *args: Any, reason: str, says: str) -> None:
         """Claim that a call is refused with exactly this reason, on the chain and in the model."""
-        self.clock.now = self.kit.now()
+        self.clock.now = self.now()
         try:
-            getattr(getattr(self.kit, part), function).call(*args, sender=sender)
+            getattr(self.parts[part][0], function).call(*args, sender=sender)
             found = "nothing: it went through"
         except Reverted as error:
             found = error.reason
@@ -230,8 +229,7 @@ class Stage:
         self.clock.now = int(block["timestamp"], 16)
 
     def _call_model(self, part: str, function: str, sender: Any, *args: Any) -> Any:
-        target = self.fund if part == "fund" else self.venue
-        return getattr(target, function)(sender, *args)
+        return getattr(self.parts[part][1], function)(sender, *args)
 
     def _model(self, part: str, function: str, sender: Any, *args: Any) -> None:
         try:
@@ -258,6 +256,19 @@ class Stage:
         self.mint(account, amount)
         self.kit.asset.approve(address_of(self.kit.house), amount, sender=account)
         self.act("house", "deposit", account, amount)
+
+    def provide(self, account: Any, amount: int, part: str) -> None:
+        """Mint, and approve for a layer's vault."""
+        self.mint(account, amount)
+        self.kit.asset.approve(address_of(self.parts[part][0]), amount, sender=account)
+
+    def announce(self, function: str, *args: Any) -> bytes:
+        """Give the fund notice of a call, through the timelock; returns the call data (M9)."""
+        payload = self.kit.encode(self.kit.fund, function, *args)
+        self._follow(self.kit.govern(self.kit.notices, "announce", address_of(self.kit.fund), payload))
+        self.fund.notices.announce("timelock", self.fund, (function, *args))
+        self.travel(0)
+        return payload
 
     def price(self, market_id: int, price: int) -> None:
         """Publish a price."""
@@ -305,6 +316,10 @@ class Stage:
 
     # ------------------------------------------------------------------ figures
 
+    def now(self) -> int:
+        """The time that views see: that of the next block, Unix seconds."""
+        return int(self.backend.rpc("eth_getBlockByNumber", "pending", False)["timestamp"], 16)
+
     def equity(self, account: Any, market_id: int = 0) -> int:
         """Equity at mark on the chain."""
         return int(self.kit.house.equity(market_id, str(account)))
@@ -320,3 +335,12 @@ class Stage:
     def used(self, market_id: int = 0) -> int:
         """What a market has cost the fund."""
         return int(self.kit.fund.market(address_of(self.kit.house), market_id).used)
+
+
+def _differences(model: Any, chain: Any, path: str = "") -> Iterator[str]:
+    """Where the model's state isn't the chain's."""
+    if isinstance(model, dict) and isinstance(chain, dict):
+        for key in dict.fromkeys((*model, *chain)):
+            yield from _differences(model.get(key), chain.get(key), f"{path}.{key}" if path else str(key))
+    elif model != chain:
+        yield f"{path}: model {model}, chain {chain}"

@@ -1,96 +1,39 @@
-"""The story: one fund, two markets, a crash. Each act is a function of a stage; together they take half a minute.
+"""The story: a fund, three markets, a fourth one apart, a crash. Each act is a function of a stage; together they take
+ten seconds.
 
-Market 0 is COIN at 100 U with a limit of 5,000 U, market 1 is ALT at 20 U with a limit of 500 U; initial margin 10 %,
-maintenance 5 %, fees 5 bps (taker) and 2 bps (maker). The fund's threshold is 10,000 U.
+The cast and the terms are in ``cast``, the acts of stakers and reinsurance in ``layers``, of the market apart in
+``isolated``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-from eth_utils import keccak
-
 from kana_insurance import orders
-from kana_insurance.backends import Reverted, address_of
-from kana_insurance.backends.rpc import Key, RpcBackend
-from kana_insurance.demo.stage import Stage, StoryError, Watch
-from kana_insurance.deployment import DAY, MarketConfig
-from kana_insurance.kit import COIN, Actors, Kit, SignedOrder, U, deploy_kit
+from kana_insurance.backends import Reverted
+from kana_insurance.demo.cast import (
+    ALT_MARKET,
+    COIN_MARKET,
+    DOGE_MARKET,
+    LAYERS,
+    MARKETS,
+    PEOPLE,
+    THRESHOLD,
+    Split,
+    Tale,
+    deploy,
+    person,
+)
+from kana_insurance.demo.isolated import IsolatedActs
+from kana_insurance.demo.layers import LayerActs
+from kana_insurance.demo.stage import StoryError, Watch
+from kana_insurance.deployment import DAY
+from kana_insurance.kit import COIN, U
 from kana_insurance.report import tokens
 
-COIN_MARKET, ALT_MARKET = 0, 1
-THRESHOLD = 10_000 * U
-CAPS = {"open_interest_cap": 1_000_000 * COIN, "position_cap": 500_000 * COIN}
-MARKETS = [
-    MarketConfig(name="COIN / USD", price=100 * COIN, max_insurance=5_000 * U, **CAPS),
-    MarketConfig(name="ALT / USD", price=20 * COIN, max_insurance=500 * U, **CAPS),
-]
-LAYERS = ("own collateral", "reserve", "other traders", "bad debt")
 
-
-@dataclass(frozen=True)
-class Split:
-    """Where the collateral of one liquidated position went, base units."""
-
-    trader: str
-    collateral: int
-    liquidator: int
-    fund: int
-    back: int
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Who bore the loss of one insolvent position, base units: by layer of the waterfall."""
-
-    trader: str
-    own: int
-    reserve: int
-    socialised: int
-    bad_debt: int
-
-
-@dataclass
-class Tale:
-    """What the report draws."""
-
-    splits: list[Split] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-
-
-def person(name: str) -> Key:
-    """An account of the story, by what it does."""
-    return Key(keccak(text=f"kana demo, {name}"))
-
-
-def deploy(backend: RpcBackend) -> Kit:
-    """The system of the story, deployed by the code of ``ape run deploy``; everybody gets ether."""
-    cast = [person(f"actor {number}") for number in range(20)]
-    named = [person(name) for name in PEOPLE]
-    backend.rpc_batch([("anvil_setBalance", [str(account), hex(10**22)]) for account in (*cast, *named)])
-    return deploy_kit(backend, Actors.of(cast), threshold=THRESHOLD, markets=MARKETS)
-
-
-PEOPLE = (
-    *("contributor 1", "contributor 2", "contributor 3", "latecomer"),
-    *(f"long {letter}" for letter in "ABCDEFGHK"),
-    *("short S", "short T", "ALT long V", "ALT long X", "ALT short P", "ALT short Q", "liquidator", "passer-by"),
-)
-
-
-class Story:
-    """The acts, in order.
-
-    Args:
-        stage: Where they happen.
-    """
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.kit = stage.kit
-        self.tale = Tale()
-        self.liquidator = person("liquidator")
+class Story(LayerActs, IsolatedActs):
+    """The acts, in order."""
 
     def tell(self) -> Tale:
         """All acts.
@@ -109,39 +52,15 @@ class Story:
         self.insolvent()
         self.limit_exhausted()
         self.deleveraging()
+        self.market_apart()
+        self.staking()
+        self.streaming()
+        self.leaving()
+        self.every_layer()
+        self.guardian()
+        self.claiming()
         self.books()
         return self.tale
-
-    # ------------------------------------------------------------------ figures to watch
-
-    def reserve(self) -> Watch:
-        """The fund's reserve."""
-        return Watch("reserve", lambda: int(self.kit.fund.reserve()))
-
-    def room(self) -> Watch:
-        """What the reserve lacks to its threshold."""
-        return Watch("room to the threshold", lambda: int(self.kit.fund.room()))
-
-    def used(self, market_id: int, name: str) -> Watch:
-        """What a market has cost the fund."""
-        return Watch(f"used of {name}'s limit", lambda: self.stage.used(market_id))
-
-    def free(self, account: Key, name: str) -> Watch:
-        """An account's free balance."""
-        return Watch(f"free balance, {name}", lambda: self.stage.free(account))
-
-    def equity(self, account: Key, name: str, market_id: int = COIN_MARKET) -> Watch:
-        """An account's equity."""
-        return Watch(f"equity, {name}", lambda: self.stage.equity(account, market_id))
-
-    def position(self, account: Key, name: str, market_id: int = COIN_MARKET) -> Watch:
-        """An account's base size."""
-        unit = ("COIN", "ALT")[market_id]
-        return Watch(f"position, {name}", lambda: self.stage.size(account, market_id), unit, 18)
-
-    def tokens_of(self, account: Any, name: str) -> Watch:
-        """An account's tokens."""
-        return Watch(f"tokens, {name}", lambda: int(self.kit.asset.balanceOf(address_of(account))))
 
     # ------------------------------------------------------------------ acts
 
@@ -170,21 +89,6 @@ class Story:
                 "each contribution is recorded: 4,000 + 3,000 + 2,500 U", recorded, [4_000 * U, 3_000 * U, amount]
             )
             stage.equal("the reserve is their sum", int(kit.fund.reserve()), sum(recorded))
-
-    def _order(
-        self,
-        trader: Key,
-        is_buy: bool,
-        size: int,
-        price: int,
-        margin: int,
-        market: int = 0,
-        reduce_only: bool = False,
-    ) -> SignedOrder:
-        """A signed order; its margin is deposited first."""
-        if margin:
-            self.stage.deposit(trader, margin)
-        return self.kit.sign_order(trader, is_buy, size, price, margin, market_id=market, reduce_only=reduce_only)
 
     def positions(self) -> None:
         """Traders of different leverage on both sides, by signed orders, filled in parts (M27)."""
@@ -361,8 +265,8 @@ class Story:
         with stage.step(
             "“Lower the threshold, then withdraw”",
             "Governance wants 4,000 U as the threshold, so that 6,000 U can go. The timelock makes it wait two days; "
-            "then the fund itself refuses: lowering needs a notice of two more days, given in public before. Until it "
-            "has run out, the old threshold counts.",
+            "then the fund itself refuses: lowering needs a notice of ten more days, given in public before, so that "
+            "stakers, who wait seven, could leave first. Until it has run out, the old threshold counts.",
             [self.reserve(), Watch("threshold", lambda: int(kit.fund.threshold()))],
         ):
             call = (kit.fund.address, 0, payload, b"\x00" * 32, b"\x01" * 32)
@@ -371,9 +275,7 @@ class Story:
             self._timelock_refuses(call, "timelock_controller: operation is not ready", "executing at once")
             stage.travel(delay)
             self._timelock_refuses(call, "fund: no notice", "executing after the timelock's two days")
-            kit.govern(kit.notices, "announce", kit.fund.address, payload)
-            stage.travel(0)
-            stage.fund.notices.announce("timelock", stage.fund, ("set_threshold", lower))
+            stage.announce("set_threshold", lower)
             self._timelock_refuses(call, "fund: notice not mature", "executing while the notice runs")
             stage.refuse(
                 "fund",
@@ -416,23 +318,13 @@ class Story:
             stage.equal("H is worth less than nothing: −200 U", stage.equity(trader), -200 * U)
             before = stage.free(self.liquidator)
             size = stage.size(trader)
-            receipt = stage.act("house", "liquidate", self.liquidator, COIN_MARKET, trader, size, 5_000 * U)
-            self._note_losses(receipt, {str(trader): ("long H", 1_000 * U)})
+            call = (COIN_MARKET, trader, size, 5_000 * U)
+            self._resolve(trader, "long H", 1_000 * U, "liquidate", self.liquidator, *call)
             stage.equal("the liquidator's reward is 0", stage.free(self.liquidator), before - 5_000 * U)
             stage.equal("the reserve paid exactly 200 U", int(self.kit.fund.reserve()), THRESHOLD - 200 * U)
             self._liquidate(["long E"], 0, [(12, 8, 20)], batch=False)
             stage.equal("200 − 8 U of the limit are used", stage.used(), 192 * U)
             stage.equal("long E is flat", stage.size(last), 0, quiet=True)
-
-    def _note_losses(self, receipt: Any, people: dict[str, tuple[str, int]]) -> None:
-        """Keep the shortfalls of a receipt for the chart, and claim that their layers sum (M13)."""
-        for event in self.kit.house.events(receipt):
-            if event.name == "ShortfallResolved":
-                got = event.args
-                name, own = people[str(got["trader"])]
-                parts = (got["covered"], got["socialised"], got["bad_debt"])
-                self.tale.losses.append(Loss(name, own, *parts))
-                self.stage.equal("reserve + other traders + bad debt = shortfall", sum(parts), got["shortfall"])
 
     def limit_exhausted(self) -> None:
         """A market's limit ends; the rest is shared by base size (M11, M29)."""
@@ -462,8 +354,8 @@ class Story:
             stage.price(ALT_MARKET, 17 * COIN)
             for name, (account, _) in others.items():
                 before[name] = stage.equity(account, ALT_MARKET)
-            receipt = stage.act("house", "liquidate", self.liquidator, ALT_MARKET, long_x, 1_000 * COIN, 3_000 * U)
-            self._note_losses(receipt, {str(long_x): ("ALT long X", 2_000 * U)})
+            call = (ALT_MARKET, long_x, 1_000 * COIN, 3_000 * U)
+            self._resolve(long_x, "ALT long X", 2_000 * U, "liquidate", self.liquidator, *call)
             stage.equal("the limit is used up: 500 of 500 U", stage.used(ALT_MARKET), 500 * U)
             expected = {"long V": 145_833_334, "short P": 270_833_334, "short Q": 83_333_334}
             rows = []
@@ -505,28 +397,26 @@ class Story:
             )
             stage.travel(600)
             before = stage.equity(short_t)
-            receipt = stage.act("house", "deleverage", passer_by, *call)
-            self._note_losses(receipt, {str(trader): ("long K", 880 * U)})
+            self._resolve(trader, "long K", 880 * U, "deleverage", passer_by, *call)
             stage.equal("long K is flat and owes nothing", (stage.size(trader), stage.equity(trader)), (0, 0))
             stage.equal("short T was closed at the mark and lost nothing", stage.equity(short_t), before)
             stage.equal("the reserve paid exactly 120 U", stage.used(), 312 * U)
 
     def books(self) -> None:
-        """Fees are shared, and every token is accounted for (M24, M26)."""
+        """Every token is accounted for (M26)."""
         stage, kit = self.stage, self.kit
         house, fund = kit.house, kit.fund
-        recipient = kit.actors.fee_recipient
         with stage.step(
-            "Fees, and the books",
-            "Half of the trading fees goes to the fund, half to the venue. Then every token is counted: what was "
-            "minted is in the fund, in the house, in the treasury, or still in somebody's hands.",
-            [self.reserve(), self.free(recipient, "fee recipient")],
+            "The books",
+            "Every token is counted: what was minted is in a fund, in a layer's vault, in the house, in the "
+            "treasury, or in somebody's hands.",
         ):
-            for market_id in (COIN_MARKET, ALT_MARKET):
-                stage.act("house", "collect_fees", self.liquidator, market_id)
             supply = int(kit.asset.totalSupply())
+            vaults = {layer.name: layer.backstop for layer in kit.system.layers}
             held = {
                 "the fund": int(kit.asset.balanceOf(fund.address)),
+                "DOGE's own fund": int(kit.asset.balanceOf(kit.isolated[DOGE_MARKET].address)),
+                **{f"the vault, {name}": int(kit.asset.balanceOf(vault.address)) for name, vault in vaults.items()},
                 "the house": int(kit.asset.balanceOf(house.address)),
                 "the treasury": int(kit.asset.balanceOf(str(kit.actors.treasury))),
                 "wallets": sum(int(kit.asset.balanceOf(str(person(name)))) for name in PEOPLE),
@@ -536,6 +426,13 @@ class Story:
             stage.table(["tokens", "U"], [*rows, ["minted", tokens(stage.minted)]])
             stage.equal("every token minted is found", (sum(held.values()), supply), (stage.minted, stage.minted))
             stage.equal("the fund's tokens are its reserve, to the unit", held["the fund"], int(fund.reserve()))
+            for name, vault in vaults.items():
+                booked = int(vault.totalAssets()) + int(vault.stream().unvested) + int(vault.exit_pool_state()[0])
+                stage.equal(
+                    f"the tokens of the vault, {name}: stake, stream and exits, to the unit",
+                    held[f"the vault, {name}"],
+                    booked,
+                )
             stage.equal("the house's tokens are what its books say, to the unit", held["the house"], accounted)
 
     def _accounted(self) -> int:
@@ -543,12 +440,12 @@ class Story:
         house = self.kit.house
         everybody = [*map(person, PEOPLE), *self.kit.actors.others, self.kit.actors.fee_recipient]
         total = sum(self.stage.free(account) for account in everybody)
-        for market_id in (COIN_MARKET, ALT_MARKET):
+        for market_id in range(len(MARKETS)):
             books = house.books(market_id)
             total += int(books.fees) + int(books.dust_fees) + int(books.dust)
             total += sum(int(house.position(market_id, str(account)).balance) for account in everybody)
-            total -= int(self.kit.fund.bad_debt(house.address, market_id))
+            total -= int(self.kit.system.fund_of(market_id).bad_debt(house.address, market_id))
         return total
 
 
-__all__ = ["LAYERS", "Loss", "Split", "Story", "StoryError", "Tale", "deploy"]
+__all__ = ["LAYERS", "Story", "StoryError", "Tale", "deploy"]

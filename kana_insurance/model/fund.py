@@ -295,7 +295,6 @@ class FundModel(FundState):
             self._use_notice("adopt", old)
             require(self.reserve + handed.reserve <= MAX_AMOUNT, "fund: amount too large")
             require(self.total_contributions + handed.contributions <= MAX_AMOUNT, "fund: amount too large")
-            require(self.token.balances[self.address] >= self.reserve + handed.reserve, "fund: received less")
             self.reserve += handed.reserve
             self.total_contributions += handed.contributions
             self.contributions[old] += handed.contributions
@@ -314,6 +313,7 @@ class FundModel(FundState):
                 **handed.market._asdict(),
                 total_bad_debt=self.total_bad_debt,
             )
+        require(self.token.balances[self.address] >= self.reserve, "fund: received less")
 
     # ------------------------------------------------------------------ governance
 

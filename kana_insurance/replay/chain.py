@@ -17,6 +17,7 @@ from kana_insurance.backends.rpc import Key, Receipt, RpcBackend
 from kana_insurance.deployment import DeploymentConfig, MarketConfig, System, deploy
 from kana_insurance.orders import sign_order
 from kana_insurance.replay.engine import Accounts, Settings, Sizes
+from kana_insurance.replay.layers import STAKER_BPS, terms
 from kana_insurance.replay.market import SignedFill
 from kana_insurance.replay.prices import FEED_DECIMALS, History
 from kana_insurance.replay.world import WAD_OF_FEED, Addresses, Call
@@ -73,6 +74,7 @@ class Chain:
             treasury=system.config.treasury,
             fee_recipient=system.config.fee_recipient,
             chain_id=self.backend.chain_id(),
+            layers={layer.name: (address_of(layer.underwriter), address_of(layer.backstop)) for layer in system.layers},
         )
 
     def mine(self, calls: list[Call], time: int) -> None:
@@ -135,6 +137,8 @@ class Chain:
             "fund": self.system.fund,
             "house": self.system.house,
             "gateway": self.system.gateway,
+            "backstop": self.system.backstop,
+            "reinsurance_backstop": self.system.reinsurance_backstop,
         }[call.contract]
         args, gas = call.args, CALL_GAS
         if isinstance(args[0], SignedFill):
@@ -165,10 +169,12 @@ def launch(url: str, history: History, settings: Settings, accounts: Accounts, r
         roles: Six addresses: deployer's aside, treasurer, guardian, proposer, fee recipient, treasury.
     """
     backend = RpcBackend(url)
-    senders = [Key(key) for key in (accounts.relayer, accounts.keeper, accounts.long, accounts.short)]
+    stakers = [key for layer in settings.stakes for key in accounts.stakers[layer]]
+    senders = [Key(key) for key in (accounts.relayer, accounts.keeper, accounts.long, accounts.short, *stakers)]
     backend.rpc_batch([("anvil_setBalance", [str(sender), hex(10**24)]) for sender in senders])
     treasurer, guardian, proposer, fee_recipient, treasury = roles
     sizes = Sizes.of(settings, history)
+    layers = {name: terms(name, stake) for name, stake in settings.stakes.items()}
     config = DeploymentConfig(
         proposers=[proposer],
         executors=[proposer],
@@ -177,6 +183,9 @@ def launch(url: str, history: History, settings: Settings, accounts: Accounts, r
         treasury=treasury,
         fee_recipient=fee_recipient,
         threshold=settings.threshold,
+        staker_bps=STAKER_BPS,
+        stakers=layers.get("stakers"),
+        reinsurance=layers.get("reinsurance"),
         markets=[
             MarketConfig(
                 name="BASE / USD",

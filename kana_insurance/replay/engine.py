@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from kana_insurance.mirror import LayerMirror
 from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
 from kana_insurance.model.units import BPS
 from kana_insurance.replay.book import Book, Trader, Want, account_of
 from kana_insurance.replay.keeper import Keeper
+from kana_insurance.replay.layers import AFTERWARDS, Crowd, LayerTotals, open_layers
 from kana_insurance.replay.market import Market, submit
 from kana_insurance.replay.prices import FEED_DECIMALS, History
 from kana_insurance.replay.thief import Thief, order_of
@@ -40,6 +42,34 @@ class Settings:
     #: Caps of the market and of an account, by what they are worth at the first price.
     open_interest_worth: int = 40_000_000 * UNIT
     position_worth: int = 150_000 * UNIT
+    #: What is staked behind the reserve; 0: there is no such layer.
+    stakers: int = 0
+    reinsurance: int = 0
+
+    @classmethod
+    def split(cls, stakers: int, reinsurance: int, **others: Any) -> Settings:
+        """The same money in other places: what stands in the layers isn't in the reserve, whose threshold is as much
+        lower.
+
+        Raises:
+            ValueError: if the layers take more than there is.
+        """
+        moved = stakers + reinsurance
+        if moved > cls.contributions:
+            raise ValueError("the layers take more than there is")
+        return cls(
+            threshold=cls.threshold - moved,
+            contributions=cls.contributions - moved,
+            stakers=stakers,
+            reinsurance=reinsurance,
+            **others,
+        )
+
+    @property
+    def stakes(self) -> dict[str, int]:
+        """The layers that there are, in the order of drawing, and what is staked in them."""
+        both = {"stakers": self.stakers, "reinsurance": self.reinsurance}
+        return {name: stake for name, stake in both.items() if stake}
 
 
 @dataclass(frozen=True)
@@ -71,6 +101,8 @@ class Accounts:
     keeper: bytes
     long: bytes
     short: bytes
+    #: By layer: the stakers, the reinsurer.
+    stakers: dict[str, list[bytes]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +119,17 @@ class Sample:
     socialised: int
     keeper: int
     thief: int
+    #: Of what was covered, the layers' parts.
+    from_stakers: int
+    from_reinsurance: int
+    #: What the fund could draw from them now.
+    stakers_left: int
+    reinsurance_left: int
+    #: The stakers' money by where it is, and what a U staked at the start is worth.
+    staked: int
+    leaving: int
+    unvested: int
+    share_price: int
 
 
 @dataclass
@@ -116,6 +159,12 @@ class Totals:
     fees_to_recipient: int = 0
     fees_forwarded: int = 0
     refunds: int = 0
+    #: What the reserve took in and what it paid out.
+    income: int = 0
+    from_reserve: int = 0
+    #: What was drawn from a layer while one before it still had something; must stay 0 (I7).
+    too_early: int = 0
+    layers: dict[str, LayerTotals] = field(default_factory=dict)
     by_hour: dict[int, Counter[str]] = field(default_factory=dict)
 
 
@@ -125,6 +174,7 @@ def make_world(history: History, settings: Settings, addresses: Addresses) -> Wo
     token = TokenLedger(6)
     fund = FundModel(addresses.fund, token, clock, treasury=addresses.treasury, threshold=settings.threshold)
     registry = RegistryModel(clock, fee_recipient=addresses.fee_recipient)
+    layers = open_layers(settings.stakes, addresses.layers, fund, token, clock)
     venue = VenueModel(addresses.house, token, clock, registry, gateway=addresses.gateway)
     feed = FeedModel(clock, history.bars[0].open * WAD_OF_FEED)
     registry.know(fund=fund, feed=(addresses.feed, feed))
@@ -134,7 +184,7 @@ def make_world(history: History, settings: Settings, addresses: Addresses) -> Wo
     registry.list_market("deployer", market_params(settings, Sizes.of(settings, history), addresses))
     registry.finish_setup("deployer")
     fund.finish_setup("deployer")
-    return World(clock, token, feed, fund, registry, venue, addresses)
+    return World(clock, token, feed, fund, registry, venue, addresses, layers)
 
 
 def market_params(settings: Settings, sizes: Sizes, addresses: Addresses) -> Params:
@@ -173,7 +223,9 @@ class Replay:
         self.thief = Thief(account_of(accounts.long), account_of(accounts.short), settings.thief_capital, sizes.lot)
         self._keys = accounts
         self._dealer = Trader("keeper", accounts.keeper, 1, settings.keeper_capital)
-        self.totals = Totals()
+        self.crowd = Crowd(settings.stakes, accounts.stakers, settings.seed)
+        self.totals = Totals(layers={name: LayerTotals() for name in settings.stakes})
+        self._layer_at = {layer.underwriter.address: layer.name for layer in world.layers}
         self.samples: list[Sample] = []
         #: The most that the market had cost the fund at any moment, base units.
         self.most_used = 0
@@ -183,7 +235,7 @@ class Replay:
     # ------------------------------------------------------------------ the course of things
 
     def begin(self) -> None:
-        """Money comes in: contributions, the traders' capital, the keeper's, the thief's."""
+        """Money comes in: contributions, the stakers', the traders' capital, the keeper's, the thief's."""
         world, relayer = self.world, self.relayer
         world.clock.now = self.history.start
         total = self.settings.contributions + self.settings.keeper_capital
@@ -192,7 +244,9 @@ class Replay:
         for account in (relayer, self.thief.long, self.thief.short):
             world.record("token", "approve", account, world.addresses.house, 2**256 - 1)
         world.record("token", "approve", relayer, world.addresses.fund, 2**256 - 1)
-        world.contribute(relayer, self.settings.contributions)
+        if self.settings.contributions:
+            world.contribute(relayer, self.settings.contributions)
+        self.crowd.begin(world, relayer)
         world.must("deposit", relayer, self.settings.keeper_capital, self.keeper.account)
         for trader in self.book.traders:
             self._deposit(trader)
@@ -217,12 +271,25 @@ class Replay:
                 self._let_the_thief_in(number, bar.close, self.history.bars[number + 1].close)
             else:
                 self.thief.withdraw(self.world)
+            self.crowd.act(self.world, number, bar.close)
+            self._watch_the_order()
             if number % FEES_EVERY == FEES_EVERY - 1:
                 self.world.house("collect_fees", self.relayer, self.world.market_id)
             self._count(number)
             if number % SAMPLE_EVERY == 0 or number == len(self.history.bars) - 1:
                 self._sample(bar.time, bar.close)
             yield time
+
+    def afterwards(self) -> int | None:
+        """When all is over, those who asked to leave claim; returns the time of that block, None without layers."""
+        if not self.world.layers:
+            return None
+        last = self.history.bars[-1]
+        time = last.time + 60 + AFTERWARDS
+        self.world.push(time, last.close)
+        self.world.record("feed", "push", self.relayer, last.close)
+        self.crowd.claim(self.world)
+        return time
 
     def _forget_the_liquidated(self) -> None:
         """Who was liquidated or closed against wants nothing for now."""
@@ -269,13 +336,49 @@ class Replay:
         for event in self.world.venue.log:
             self._count_event(event.name, event.fields, hour)
         for event in fund.log:
-            if event.name == "ShortfallCovered":
-                self.most_used = max(self.most_used, event.fields["used"])
-            elif event.name == "FeesSettled":
-                self.totals.fees_to_fund += event.fields["booked"] + event.fields["repaid"]
-                self.totals.fees_forwarded += event.fields["forwarded"]
+            self._count_fund_event(event.name, event.fields)
+        for layer in self.world.layers:
+            self._count_layer(layer)
         for part in (self.world.venue, fund, self.world.registry):
             part.log.clear()
+
+    def _count_fund_event(self, name: str, fields: dict[str, Any]) -> None:
+        totals = self.totals
+        if name == "ShortfallCovered":
+            self.most_used = max(self.most_used, fields["used"])
+            totals.from_reserve += fields["covered"]
+        elif name == "LayerPaid":
+            totals.from_reserve -= fields["amount"]
+        elif name == "LiquidationSettled":
+            totals.income += fields["fund"] - fields["repaid"]
+        elif name == "FeesSettled":
+            totals.income += fields["booked"]
+            totals.fees_to_fund += fields["booked"] + fields["repaid"]
+            totals.fees_forwarded += fields["forwarded"]
+
+    def _count_layer(self, layer: LayerMirror) -> None:
+        """What a layer paid and was paid in a bar, as its own events say."""
+        totals = self.totals.layers[layer.name]
+        for fields in layer.backstop.log.named("Slashed"):
+            for part in ("paid", "from_unvested", "from_pending"):
+                setattr(totals, part, getattr(totals, part) + fields[part])
+        totals.revenue += sum(fields["amount"] for fields in layer.underwriter.log.named("RevenuePassed"))
+        layer.backstop.log.clear()
+        layer.underwriter.log.clear()
+
+    def _watch_the_order(self) -> None:
+        """A layer pays when the reserve is empty, the reinsurance when the stakers may be drawn on no more (I7)."""
+        drawn: set[str] = set()
+        last = 0
+        for event in self.world.fund.log:
+            if event.name == "LayerPaid":
+                last = event.fields["amount"]
+                drawn.add(self._layer_at[event.fields["layer"]])
+            elif event.name == "ShortfallCovered":
+                self.totals.too_early += min(last, event.fields["reserve"])
+                last = 0
+        if "reinsurance" in drawn:
+            self.totals.too_early += self.world.left_in("stakers")
 
     def _count_event(self, name: str, fields: dict[str, Any], hour: Counter[str]) -> None:
         totals = self.totals
@@ -309,7 +412,9 @@ class Replay:
             totals.fees_to_recipient += fields["to_recipient"]
 
     def _sample(self, time: int, price: int) -> None:
-        world, fund = self.world, self.world.fund
+        world, fund, totals = self.world, self.world.fund, self.totals
+        paid = {name: layer.paid for name, layer in totals.layers.items()}
+        backstops = [layer.backstop for layer in world.layers if layer.name == "stakers"]
         self.samples.append(
             Sample(
                 time=time,
@@ -318,9 +423,17 @@ class Replay:
                 target=fund.threshold + fund.total_bad_debt,
                 limit_left=world.limit_left,
                 open_interest=world.venue.open_interest[world.market_id],
-                covered=self.totals.covered,
-                socialised=self.totals.socialised,
+                covered=totals.covered,
+                socialised=totals.socialised,
                 keeper=self.keeper.worth(world),
                 thief=self.thief.worth(world) - self.settings.thief_capital,
+                from_stakers=paid.get("stakers", 0),
+                from_reinsurance=paid.get("reinsurance", 0),
+                stakers_left=world.left_in("stakers"),
+                reinsurance_left=world.left_in("reinsurance"),
+                staked=sum(backstop.staked() for backstop in backstops),
+                leaving=sum(backstop.exits.assets for backstop in backstops),
+                unvested=sum(backstop.unvested() for backstop in backstops),
+                share_price=sum(backstop.to_assets_down(UNIT * backstop.first_price) for backstop in backstops),
             )
         )

@@ -9,7 +9,9 @@ from typing import Any
 
 from kana_insurance.amounts import WAD_DECIMALS, format_amount
 from kana_insurance.model.units import BPS
+from kana_insurance.replay.checks import Check
 from kana_insurance.replay.engine import Replay
+from kana_insurance.replay.layers import Staker
 from kana_insurance.replay.prices import FEED_DECIMALS
 from kana_insurance.replay.thief import Strike
 
@@ -28,17 +30,41 @@ AMOUNTS = frozenset(
         "fees_to_fund",
         "fees_to_recipient",
         "fees_forwarded",
+        "income",
+        "from_reserve",
     }
 )
 
 
 @dataclass(frozen=True)
-class Check:
-    """Something that must hold, and whether it does; ``detail`` says how far it is off."""
+class LayerOutcome:
+    """What became of a layer, base units.
+
+    Attributes:
+        name: "stakers" or "reinsurance".
+        staked: What was staked before the first bar.
+        limit: What the fund may draw for life.
+        premium_bps: Share of the fund's revenue that it takes before all others.
+        paid: What was drawn: of unvested revenue, of pending exits, of the stake.
+        revenue: What the fund paid.
+        has: What its stakers have in the end, claimed or not.
+    """
 
     name: str
-    good: bool
-    detail: str = ""
+    staked: int
+    limit: int
+    premium_bps: int
+    paid: int
+    from_unvested: int
+    from_pending: int
+    from_stake: int
+    revenue: int
+    has: int
+
+    @property
+    def gain(self) -> int:
+        """What its stakers have more than they put in; negative: less."""
+        return self.has - self.staked
 
 
 @dataclass
@@ -65,6 +91,41 @@ class Outcome:
     def good(self) -> bool:
         """Whether every check held."""
         return all(check.good for check in self.checks)
+
+    @property
+    def borne_by(self) -> list[tuple[str, int]]:
+        """Who bore the shortfalls, in the order in which they are asked (M10, M11)."""
+        totals = self.replay.totals
+        return [
+            ("reserve", totals.from_reserve),
+            *((name, layer.paid) for name, layer in totals.layers.items()),
+            ("other traders", totals.socialised),
+            ("bad debt", totals.bad_debt),
+        ]
+
+    @property
+    def layers(self) -> list[LayerOutcome]:
+        """The layers behind the reserve, in the order of drawing."""
+        replay, found = self.replay, []
+        for layer in replay.world.layers:
+            totals = replay.totals.layers[layer.name]
+            terms = layer.underwriter.terms[replay.world.fund.address]
+            found.append(
+                LayerOutcome(
+                    name=layer.name,
+                    staked=replay.settings.stakes[layer.name],
+                    limit=terms.limit,
+                    premium_bps=terms.premium_bps,
+                    from_stake=totals.paid - totals.from_unvested - totals.from_pending,
+                    has=sum(self.has(staker) for staker in replay.crowd.of(layer.name)),
+                    **asdict(totals),
+                )
+            )
+        return found
+
+    def has(self, staker: Staker) -> int:
+        """What a staker has in the end, claimed or not."""
+        return self.replay.crowd.has(self.replay.world, staker)
 
     @property
     def strikes(self) -> list[Strike]:
@@ -104,7 +165,9 @@ class Outcome:
         def price(value: int) -> str:
             return format_amount(value, FEED_DECIMALS, group=False)
 
-        totals: Mapping[str, Any] = {k: v for k, v in asdict(replay.totals).items() if k != "by_hour"}
+        totals: Mapping[str, Any] = {
+            k: v for k, v in asdict(replay.totals).items() if k not in ("by_hour", "layers", "too_early")
+        }
         bars = replay.history.bars
         fund = world.fund
         return {
@@ -131,6 +194,36 @@ class Outcome:
                 for name, value in totals.items()
                 if name != "bad_debt"
             },
+            "borne_by": {name: amount(value) for name, value in self.borne_by},
+            "layers": [
+                {
+                    "name": layer.name,
+                    "staked": amount(layer.staked),
+                    "limit": amount(layer.limit),
+                    "premium_bps": layer.premium_bps,
+                    "paid": amount(layer.paid),
+                    "from_unvested": amount(layer.from_unvested),
+                    "from_pending": amount(layer.from_pending),
+                    "from_stake": amount(layer.from_stake),
+                    "revenue": amount(layer.revenue),
+                    "has": amount(layer.has),
+                    "gain": amount(layer.gain),
+                }
+                for layer in self.layers
+            ],
+            "stakers": [
+                {
+                    "name": staker.name,
+                    "layer": staker.layer,
+                    "staked": amount(staker.stake),
+                    "asked_to_leave": None if staker.asked_at is None else _moment(bars[staker.asked_at].time),
+                    "asked_for": amount(staker.asked_for),
+                    "claimed": amount(staker.claimed),
+                    "has": amount(self.has(staker)),
+                    "gain": amount(self.has(staker) - staker.stake),
+                }
+                for staker in replay.crowd.stakers
+            ],
             "thief": {
                 "capital": amount(replay.settings.thief_capital),
                 "gain": amount(self.thief_gain),
@@ -161,63 +254,6 @@ class Outcome:
 
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def model_checks(replay: Replay) -> list[Check]:
-    """What must hold of the model's books at the end, to the unit."""
-    world, totals = replay.world, replay.totals
-    venue, fund, market = world.venue, world.fund, world.market_id
-    thief = replay.thief.strikes
-    held = sum(venue.free.values()) + sum(venue.balance.values()) + venue.fees[market] + venue.dust_fees[market]
-    owed = world.token.balances[venue.address] + fund.total_bad_debt
-    split = totals.to_liquidator + totals.to_fund + totals.to_trader
-    paid = totals.covered + totals.socialised + totals.bad_debt
-    return [
-        _equal("Every long has its short: the sizes sum to zero", sum(venue.size.values()), 0),
-        _equal(
-            "Free balances, positions, fees and dust are the house's tokens and its bad debt",
-            held + venue.dust[market],
-            owed,
-        ),
-        _equal("The house's tokens are what its books say", venue.accounted(), world.token.balances[venue.address]),
-        _equal("The fund's tokens are its reserve", world.token.balances[fund.address], fund.reserve),
-        _equal("Liquidator, fund and trader got exactly the collateral that was left", split, totals.collateral),
-        _equal("Reserve, other traders and bad debt bore exactly the shortfalls", paid, totals.shortfall),
-        Check(
-            "At no moment had the market cost the fund more than its limit",
-            replay.most_used <= replay.settings.max_insurance,
-        ),
-        Check("No slice lifted the reserve above its threshold", replay.overfull == 0),
-        Check(
-            "The fund never paid the thief more than the limit left when he struck",
-            all(strike.covered <= strike.limit_left for strike in thief),
-        ),
-        Check(
-            "What the thief won came from that limit or from the market's own traders",
-            all(strike.gain <= strike.covered + strike.socialised for strike in thief),
-        ),
-    ]
-
-
-def differences(model: Any, chain: Any, path: str = "") -> list[str]:
-    """Where two states differ, as ``path: model …, chain …``."""
-    if isinstance(model, dict) and isinstance(chain, dict):
-        found = []
-        for key in sorted(model.keys() | chain.keys(), key=str):
-            found += differences(model.get(key), chain.get(key), f"{path}.{key}" if path else str(key))
-        return found
-    return [] if model == chain else [f"{path}: model {model}, chain {chain}"]
-
-
-def same_state(name: str, model: dict[str, Any], chain: dict[str, Any]) -> Check:
-    """Whether the chain holds what the model holds, every figure to the unit."""
-    found = differences(model, chain)
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return Check(name, not found, found[0] + more if found else "")
-
-
-def _equal(name: str, one: int, other: int) -> Check:
-    return Check(name, one == other, "" if one == other else f"off by {one - other} base units")
 
 
 def share_bps(part: int, whole: int) -> int:

@@ -11,13 +11,17 @@ from eth_utils import keccak
 from kana_insurance.anvil import Anvil
 from kana_insurance.backends.artifacts import prepare
 from kana_insurance.deployment import CONTRACT_NAMES, DAY
-from kana_insurance.reader import accounts_seen, fund_state, registry_state, venue_state
+from kana_insurance.reader import accounts_seen, fund_state, layers_state, registry_state, venue_state
 from kana_insurance.replay.book import account_of
 from kana_insurance.replay.chain import ANVIL, Chain, launch
+from kana_insurance.replay.checks import Check, model_checks, same_state
 from kana_insurance.replay.engine import Accounts, Replay, Settings, make_world
-from kana_insurance.replay.outcome import Check, Outcome, model_checks, same_state
+from kana_insurance.replay.outcome import Outcome
 from kana_insurance.replay.prices import History
 from kana_insurance.replay.world import Addresses
+
+#: Stakers behind the reserve.
+STAKERS = 12
 
 #: Told of each stage: what is being done, bars done, bars in all.
 Progress = Callable[[str, int, int], None]
@@ -35,7 +39,16 @@ class Cast:
     @classmethod
     def accounts(cls) -> Accounts:
         """Who sends transactions."""
-        return Accounts(*(cls.key(name) for name in ("relayer", "keeper", "thief, long", "thief, short")))
+        return Accounts(
+            cls.key("relayer"),
+            cls.key("keeper"),
+            cls.key("thief, long"),
+            cls.key("thief, short"),
+            {
+                "stakers": [cls.key(f"staker {number + 1}") for number in range(STAKERS)],
+                "reinsurance": [cls.key("reinsurer")],
+            },
+        )
 
     @classmethod
     def roles(cls) -> list[str]:
@@ -56,6 +69,7 @@ def run_model(history: History, settings: Settings, progress: Progress = _silent
     for done, _ in enumerate(replay.bars(), 1):
         replay.world.take_calls()
         progress("replaying", done, len(history.bars))
+    replay.afterwards()
     outcome = Outcome(replay, model_checks(replay), time.monotonic() - begun, 0, 0)
     outcome.tokens = _tokens(replay.world.token.balances, replay)
     return outcome
@@ -94,13 +108,17 @@ def _beside(chain: Chain, history: History, settings: Settings, progress: Progre
     for done, block_time in enumerate(replay.bars(), 1):
         chain.mine(replay.world.take_calls(), block_time)
         progress("replaying", done, total)
+    if (afterwards := replay.afterwards()) is not None:
+        chain.mine(replay.world.take_calls(), afterwards)
     progress("waiting for the chain", total, total)
     chain.finish()
     progress("comparing chain and model", total, total)
     outcome = Outcome(replay, model_checks(replay), 0.0, chain.transactions, chain.gas)
-    outcome.checks += chain_checks(chain, replay)
-    outcome.tokens = _tokens(_balances(chain, replay), replay)
-    outcome.checks.append(_conserved(chain, outcome))
+    # Streams and exits go by the time: that of the last block, as in the model.
+    with chain.backend.as_of(chain.backend.block_number()):
+        outcome.checks += chain_checks(chain, replay)
+        outcome.tokens = _tokens(_balances(chain, replay), replay)
+        outcome.checks.append(_conserved(chain, outcome))
     return outcome
 
 
@@ -120,6 +138,10 @@ def chain_checks(chain: Chain, replay: Replay) -> list[Check]:
             venue_state(system, accounts),
         ),
         same_state("The registry's state on the chain is the model's", world.registry.state(), registry_state(system)),
+        *(
+            same_state(f"{layer.name}: the state on the chain is the model's, to the unit", layer.state(), found)
+            for layer, found in zip(world.layers, layers_state(system, accounts).values(), strict=True)
+        ),
     ]
 
 
@@ -134,6 +156,8 @@ def _holders(replay: Replay) -> dict[str, str]:
         replay.thief.short: "the thief",
         replay.relayer: "the relayer",
         replay.keeper.account: "the keeper's wallet",
+        **{layer.backstop.address: f"the vault of the {layer.name}" for layer in world.layers},
+        **{staker.account: "stakers' wallets" for staker in replay.crowd.stakers},
         **{role: "roles" for role in roles if role != world.addresses.treasury},
     }
 

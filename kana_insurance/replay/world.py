@@ -8,17 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from kana_insurance.mirror import LayerMirror
 from kana_insurance.model import Clock, FeedModel, FundModel, Params, Refused, RegistryModel, TokenLedger, VenueModel
 from kana_insurance.model.units import margin_up, notional_down, quote_scale
 from kana_insurance.replay.book import Standing
 from kana_insurance.replay.prices import FEED_DECIMALS
 
 WAD_OF_FEED = 10 ** (18 - FEED_DECIMALS)
+#: The vaults of the layers, as a call and a deployment name them.
+PART_OF_LAYER = {"stakers": "backstop", "reinsurance": "reinsurance_backstop"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """A transaction to send: ``contract`` is token, feed, fund, house or gateway."""
+    """A transaction to send: ``contract`` is token, feed, fund, house, gateway, or a layer's vault."""
 
     contract: str
     function: str
@@ -38,6 +41,10 @@ class Addresses:
     treasury: str = "treasury"
     fee_recipient: str = "fee recipient"
     chain_id: int = 31_337
+    #: Underwriter and backstop by layer.
+    layers: dict[str, tuple[str, str]] = field(
+        default_factory=lambda: {name: (f"{name}, underwriter", f"{name}, vault") for name in PART_OF_LAYER}
+    )
 
 
 @dataclass
@@ -51,6 +58,8 @@ class World:
     registry: RegistryModel
     venue: VenueModel
     addresses: Addresses
+    #: The layers behind the reserve, in the order of drawing.
+    layers: tuple[LayerMirror, ...] = ()
     market_id: int = 0
     calls: list[Call] = field(default_factory=list)
 
@@ -74,6 +83,14 @@ class World:
         """What the market may still cost the fund, base units (M11, M31)."""
         market = self.fund.markets[self.venue.address, self.market_id]
         return max(market.max_insurance - market.used, 0)
+
+    def layer(self, name: str) -> LayerMirror:
+        """A layer that this fund has."""
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def left_in(self, name: str) -> int:
+        """What the fund could draw from a layer now, base units (M21, M23); 0 without it."""
+        return sum(layer.underwriter.capacity(self.fund.address) for layer in self.layers if layer.name == name)
 
     def push(self, time: int, price: int) -> None:
         """A new bar: the time of its block and its price in feed units."""

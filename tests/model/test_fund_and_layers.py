@@ -467,7 +467,7 @@ def test_broken_layer__reverts_the_whole_until_it_is_suspended(twins: Twins, bad
     fund.pause_payouts(DAY, sender=guardian)
     # Its removal asks it nothing.
     fund.set_layers("0x" + "00" * 20, twins.layers[1][0].address, 5_000, sender=twins.timelock.address)
-    fund.announce(fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address)
+    twins.board.announce(fund.address, fund.set_threshold.prepare_calldata(1), sender=twins.timelock.address)
 
 
 @pytest.mark.parametrize(("sent", "said"), [(10 * U - 1, 10 * U), (0, 1), (150 * U, 150 * U), (10 * U, 101 * U)])

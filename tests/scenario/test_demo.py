@@ -12,8 +12,10 @@ import pytest
 from kana_insurance import anvil
 from kana_insurance.anvil import Anvil, AnvilError, find_anvil
 from kana_insurance.demo.__main__ import main
+from kana_insurance.demo.cast import LAYERS
 from kana_insurance.demo.story import Story, Tale
 from kana_insurance.model import FundModel
+from kana_insurance.model.backstop import BackstopModel
 
 #: What a page would load from elsewhere; a namespace is only a name.
 ELSEWHERE = re.compile(r"<(?:script|link|img|iframe)\b|@import|url\((?!#)|(?:src|href)=\"(?!#)")
@@ -33,7 +35,7 @@ def test_demo__whole_story__every_claim_holds(tmp_path: Path, capsys: pytest.Cap
 
     assert main(["--out", str(page)]) == 0
 
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert "✗" not in told
     for sentence in (
         "long A: 400 U = 120 to the liquidator + 80 to the fund + 200 back",
@@ -46,10 +48,35 @@ def test_demo__whole_story__every_claim_holds(tmp_path: Path, capsys: pytest.Cap
         "the liquidator's reward is 0",
         "the limit is used up: 500 of 500 U",
         "short T was closed at the mark and lost nothing",
+        "DOGE's fund paid all it had: 10 of 1,000 U",
+        "the shared fund and its layers are what they were, to the unit",
+        "asking the shared fund for DOGE: refused, “fund: unknown market”",
+        "COIN: 105.945 U = 10.5945 premium + 47.67525 stream + 47.67525 reserve",
+        "after half of the time half is the stakers', to the second",
+        "staker 3 pays the price of the moment: 994.07",
+        "claiming at once: refused, “backstop: above claimable”",
+        "the reserve paid all it had, 9,259.93025 U",
+        "the stakers paid exactly the fund's limit there, 2,000 U",
+        "the reinsurance paid exactly 1,000 U",
+        "who stays and who is leaving lost the same 39.23 % of the stake",
+        "the rest, 740.06975 U, is socialised; no bad debt",
+        "both layers' exits are held until a day after the pause",
+        "claiming on the day, held: refused, “backstop: above claimable”",
+        "36 hours on, the notice stands still, on the chain and in the model",
+        "no claim pays more than its request was worth",
         "every token minted is found",
     ):
-        assert f"✓ {sentence}" in told or f"{sentence}\n" in told
-    assert_stands_alone(page, charts=3)
+        assert sentence in told
+    assert_stands_alone(page, charts=5)
+    text = page.read_text(encoding="utf-8")
+    for heading in ("One loss through every layer", "What a staker earned and lost"):
+        assert f"<h2>{heading}</h2>" in text
+    paid = ("10,000.000000", "9,259.930250", "2,000.000000", "1,000.000000", "740.069750", "0.000000", "23,000.000000")
+    rows = re.findall(r'<td>([^<]*)</td><td class="n">([^<]*)</td></tr>', text)
+    first = rows.index((LAYERS[0], paid[0]))
+    assert rows[first : first + len(paid)] == [*zip((*LAYERS, "the loss"), paid, strict=True)]
+    staker_2 = ("1,000.000000", "11.804888", "397.018546", "614.786342")
+    assert "<td>staker 2</td>" + "".join(f'<td class="n">{amount}</td>' for amount in staker_2) in text
 
 
 def test_demo__model_and_chain_differ__red_and_exit_code_1(
@@ -70,9 +97,28 @@ def test_demo__model_and_chain_differ__red_and_exit_code_1(
     monkeypatch.setattr("kana_insurance.demo.page.build", lambda *_: _NoPage())
 
     assert main(["--out", str(tmp_path / "demo.html")]) == 1
-    told = capsys.readouterr().out
-    assert "✗ fund, house and registry: the chain is the model, to the unit: fund.reserve" in told.replace("\n", " ")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "✗ funds, layers, house and registry: the chain is the model, to the unit: fund.reserve" in told
     assert "claims failed" in told
+
+
+def test_demo__model_gives_a_share_too_many__red_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted fault: the model gives a depositor one share too many."""
+    shares = BackstopModel.to_shares_down
+    monkeypatch.setattr(BackstopModel, "to_shares_down", lambda self, assets: shares(self, assets) + 1)
+
+    def staking_alone(self: Story) -> Tale:
+        self.staking()
+        return self.tale
+
+    monkeypatch.setattr(Story, "tell", staking_alone)
+    monkeypatch.setattr("kana_insurance.demo.page.build", lambda *_: _NoPage())
+
+    assert main(["--out", str(tmp_path / "demo.html")]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "layers.stakers.backstop.total_shares: model" in told
 
 
 class _NoPage:

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from kana_insurance.model.units import BPS
 from kana_insurance.replay import run as runner
+from kana_insurance.replay.checks import differences
 from kana_insurance.replay.engine import UNIT, Replay, Settings
-from kana_insurance.replay.outcome import Outcome, differences
+from kana_insurance.replay.outcome import Outcome
 from kana_insurance.replay.prices import FEED_DECIMALS, History, built_in
 from kana_insurance.replay.run import run_model
 from scripts.replay import cli

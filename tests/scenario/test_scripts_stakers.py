@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kana_insurance.backends import ZERO
 from kana_insurance.client import moment
 from kana_insurance.kit import DAY, Kit, U
 from kana_insurance.stakers import day_text, parse_day
@@ -160,6 +161,41 @@ def test_stakers__payouts_paused__says_until_when_exits_are_held(run: Run, stake
     assert shown["layer"]["exits"] == f"held until {until}"
     assert [one["free_from"] for one in shown["exits_by_day"]] == [until]
     assert figures(run("claim", "--skip-cooldown", *STAKER))["received"] == "1000"
+
+
+def test_status__layers__what_they_have_and_would_pay(run: Run, staked: Kit) -> None:
+    (layer,) = figures(run("status", "--json"))["layers"]
+    assert layer == {
+        "layer": "stakers",
+        "staked": "5000",
+        "capacity": "4999",
+        "limit": "1000000",
+        "used": "0",
+        "premium": "0",
+        "exits_held_until": "not held",
+        "suspended_until": "not suspended",
+        "underwriter": staked.underwriter.address,
+    }
+    staked.fund.cover_shortfall(0, 500 * U, sender=staked.impersonate(staked.house))
+    staked.fund.pause_payouts(7 * DAY, sender=staked.actors.guardian)
+    held_until = moment(staked.now() + 8 * DAY)
+    (layer,) = figures(run("status", "--json", "--raw"))["layers"]
+    assert (layer["staked"], layer["capacity"], layer["used"]) == (str(4_500 * U), str(4_499 * U), str(500 * U))
+    assert layer["exits_held_until"] == held_until
+    staked.fund.suspend_layer(0, 3 * DAY, sender=staked.actors.guardian)
+    suspended_until = moment(staked.now() + 3 * DAY)
+    (layer,) = figures(run("status", "--json"))["layers"]
+    assert (layer["staked"], layer["capacity"], layer["suspended_until"]) == ("4500", "0", suspended_until)
+    table = run("status")
+    assert table.exit_code == 0
+    for text in ("4,500 KanaUSDT", "exits held until", held_until, suspended_until):
+        assert text in table.output
+
+
+def test_status__layers_taken_away_by_governance__none(run: Run, staked: Kit) -> None:
+    staked.fund.set_layers(ZERO, ZERO, 0, sender=staked.governance)
+    assert figures(run("status", "--json"))["layers"] == []
+    assert "layers: none" in run("status").output
 
 
 def test_stakers__unknown_account_or_no_layer__refused(run: Run, folder: Path) -> None:

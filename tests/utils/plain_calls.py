@@ -48,7 +48,8 @@ def plain_value(parameter: dict[str, Any], account: str, numbers: Mapping[str, i
     """
     name = parameter["type"]
     if name.endswith("]"):
-        return [plain_value({**parameter, "type": name[: name.rindex("[")]}, account, numbers)]
+        inner, _, size = name[:-1].rpartition("[")
+        return [plain_value({**parameter, "type": inner}, account, numbers)] * int(size or 1)
     if name == "tuple":
         return tuple(plain_value(part, account, numbers) for part in parameter["components"])
     if name == "address":
