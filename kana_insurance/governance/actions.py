@@ -35,6 +35,7 @@ class Unit(Enum):
     PLACE = "a layer's place: staked or reinsurance"
     FLAG = "yes or no"
     ROLE = "a role, such as guardian, or its 32 bytes"
+    TEXT = "a text"
     SALT = "a text that tells it apart, or 32 bytes"
     ID = "a notice's id, 32 bytes"
     DATA = "call data, 0x…"
@@ -47,7 +48,7 @@ _NUMBERS = {
     for unit, names in (
         (Unit.AMOUNT, "threshold max_insurance cap limit window_cap min_notional min_staked amount"),
         (Unit.SIZE, "open_interest_cap position_cap"),
-        (Unit.SECONDS, "length window_length grace new_delay"),
+        (Unit.SECONDS, "length window_length stream_length grace new_delay"),
         (Unit.DAYS, "cooldown_days"),
         (Unit.MARKET, "market_id"),
         (Unit.PLACE, "place"),
@@ -55,7 +56,13 @@ _NUMBERS = {
     for name in names.split()
 }
 _WORDS = {"role": Unit.ROLE, "salt": Unit.SALT, "id": Unit.ID}
-_TYPES = {"address": Unit.ADDRESS, "bool": Unit.FLAG, "bytes": Unit.DATA, "tuple[]": Unit.MARKETS}
+_TYPES = {
+    "address": Unit.ADDRESS,
+    "bool": Unit.FLAG,
+    "bytes": Unit.DATA,
+    "string": Unit.TEXT,
+    "tuple[]": Unit.MARKETS,
+}
 
 
 def unit_of(name: str, kind: str) -> Unit:

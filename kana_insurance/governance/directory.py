@@ -107,6 +107,14 @@ class Directory:
                 if str(layer) != ZERO:
                     self._add(f"{name} of {whose}", "Underwriter", backend.at("Underwriter", str(layer)), asset)
 
+    def _layer(self, address: str) -> Part | None:
+        """A layer that the factory made, and that stands behind no fund."""
+        backend = self.system.backend
+        if str(self.system.factory.backstop_of(address)) == ZERO:
+            return None
+        layer = backend.at("Underwriter", address)
+        return Part(f"layer {address}", "Underwriter", layer, str(layer.asset()))
+
     # ------------------------------------------------------------------- look-up
 
     def by_address(self, address: str) -> Part | None:
@@ -178,6 +186,9 @@ class Directory:
         part = self.find(on)
         if part is None and (market := self.market(on)) is not None and "InsuranceFund" in contracts:
             part = self.by_address(str(self.system.factory.fund_of(market.venue, market.market_id)))
+        if part is None and "Underwriter" in contracts and is_address(on):
+            part = self._layer(to_checksum_address(on))
+            fitting += [part] if part else []
         if part is None or part not in fitting:
             raise Refusal(f"'{on}' has no {what}: --on takes one of {choices or 'none'}, or its address")
         return part

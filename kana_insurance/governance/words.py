@@ -136,6 +136,8 @@ class Words:
             return self._market(text)
         if unit is Unit.MARKETS:
             return [self._key(one.strip()) for one in text.split(",") if one.strip()]
+        if unit is Unit.TEXT:
+            return text
         if unit is Unit.FLAG:
             return _choice(text, {"yes": True, "true": True, "no": False, "false": False}, Unit.FLAG)
         if unit is Unit.PLACE:

@@ -37,6 +37,7 @@ SAMPLES: dict[Unit, Any] = {
     Unit.PLACE: 1,
     Unit.FLAG: True,
     Unit.ROLE: ROLES["guardian"],
+    Unit.TEXT: "text",
     Unit.SALT: keccak(text="salt"),
     Unit.ID: keccak(text="id"),
     Unit.DATA: b"\x12\x34\x56\x78",
@@ -318,6 +319,22 @@ def test_choose__fund_made_later__by_its_number(kana: Kit) -> None:
     kana.factory.create_fund(terms, True, keccak(text="later"), sender=kana.governance)
     plan = governance(kana).plan("set-threshold", ("3",), "fund 1")
     assert row(plan, "threshold") == (Figure(U, 6, "KanaUSDT"), Figure(3 * U, 6, "KanaUSDT"))
+
+
+def test_choose__layer_without_a_fund__by_its_address(kana: Kit) -> None:
+    terms = (kana.asset, kana.actors.deployer, "Kana Backstop", "KBACK", 14, 7 * DAY, 1_000 * U)
+    values = [f"{name}={value}" for name, value in zip(("name", "symbol"), terms[2:4], strict=True)]
+    values += ["asset=asset", f"deployer={kana.actors.deployer.address}", "cooldown_days=14d", "stream_length=7d"]
+    plan = governance(kana).plan("create-layer", (*values, "min_staked=1000", "salt=later"))
+    assert carry_out(kana, plan)["state"] == "done"
+    layer = kana.factory.layer_by_salt(keccak(text="later"))
+    assert layer == kana.factory.layer_addresses(terms, keccak(text="later"))[0]
+    underwriter = kana.backend.at("Underwriter", layer)
+    underwriter.connect_backstop(kana.factory.backstop_of(layer), sender=kana.actors.deployer)
+    plan = governance(kana).plan("set-cooldown", ("9d",), layer)
+    assert row(plan, "cooldown_days") == (Figure(14, 0, "days"), Figure(9, 0, "days"))
+    with pytest.raises(Refusal, match="has no set-cooldown"):
+        governance(kana).plan("set-cooldown", ("9d",), kana.house.address)
 
 
 def market(name: str, **options: Any) -> MarketConfig:
