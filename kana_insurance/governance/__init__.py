@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from eth_abi.exceptions import DecodingError
@@ -18,7 +17,8 @@ from eth_utils import keccak
 from kana_insurance.backends import Reverted, address_of
 from kana_insurance.client import Client, Refusal, moment
 from kana_insurance.deployment import LOCAL_CHAINS
-from kana_insurance.governance.actions import Action, Unit, actions, named, recognise
+from kana_insurance.governance.actions import Action, Unit, recognise
+from kana_insurance.governance.catalogue import calls_named, catalogue
 from kana_insurance.governance.current import condition, present, present_names
 from kana_insurance.governance.directory import Directory, Part
 from kana_insurance.governance.meanings import effect, meaning
@@ -87,44 +87,6 @@ class Step:
     shown: dict[str, Any] = field(default_factory=dict)
 
 
-def catalogue(name: str | None = None) -> list[dict[str, Any]]:
-    """Every call by name, or those of one name: the contracts, the arguments and how they are written, what it does.
-
-    Raises:
-        Refusal: if there is none of that name.
-    """
-    wanted = actions() if name is None else _named(name)
-    if name is None:
-        return [
-            {
-                "name": one.name,
-                "contract": one.contract,
-                "arguments": " ".join(argument.name for argument in one.arguments),
-                "what_it_does": effect(one.contract, one.function),
-            }
-            for one in wanted
-        ]
-    return [
-        {
-            "contract": one.contract,
-            "argument": argument.name,
-            "is": meaning(one.contract, argument.name),
-            "written_as": argument.unit.value,
-        }
-        for one in wanted
-        for argument in one.arguments
-    ]
-
-
-def _named(name: str) -> list[Action]:
-    found = named(name)
-    if not found:
-        near = get_close_matches(name, {one.name for one in actions()})
-        meant = f" (is {' or '.join(near)} meant?)" if near else ""
-        raise Refusal(f"governance has no call '{name}'{meant}: 'ape run govern calls' lists them")
-    return found
-
-
 class Governance:
     """The governance of a deployment.
 
@@ -158,7 +120,7 @@ class Governance:
             Refusal: if it can't be proposed.
             Misspelt: if a value isn't one of its kind.
         """
-        candidates = _named(name)
+        candidates = calls_named(name)
         part = self.directory.choose({one.contract for one in candidates}, on, candidates[0].name)
         action = next(one for one in candidates if one.contract == part.contract)
         values = self._bind(part, action, texts)
@@ -327,7 +289,7 @@ class Governance:
         return "; ".join(
             f"{one.keeper.name}: runs, {_progress(one)}"
             if one.state == "running"
-            else f"{one.keeper.name}: needed and announced first, {duration_text(self.notices.takes(one))}"
+            else f"{one.keeper.name}: needed, since more may be drawn; announced first, {duration_text(self.notices.takes(one))}"
             for one in notices
         )
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from kana_insurance.anvil import Anvil
+from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.governance import catalogue
 from kana_insurance.kit import DAY, Kit, U
 from tests.scenario.running import Run, figures, load, refused
@@ -35,7 +37,7 @@ def test_threshold__lowered__announced_waited_for_and_set(run: Run, kit: Kit) ->
         "1,000,000 KanaUSDT",
         "500,000 KanaUSDT",
         "cap of the reserve",
-        "fund: needed and announced first, 17 days",
+        "announced first, 17 days",
         "notices.announce(fund, fund.set-threshold(500,000 KanaUSDT))",
         "0x01d5062a",
     ):
@@ -82,14 +84,21 @@ def test_cancel__proposed__struck(run: Run, kit: Kit) -> None:
     refused(run("govern", "execute", *PROPOSER), "nothing is ready")
 
 
-def test_propose__asked__no_means_nothing_is_sent(run: Run, kit: Kit) -> None:
+@pytest.mark.usefixtures("kit")
+def test_propose__asked__no_means_nothing_is_sent(run: Run, node: Anvil) -> None:
     """The question is asked after old and new value were shown."""
-    arguments = ["propose", "set-threshold", "2000000", *PROPOSER, "--network", kit.backend.url]
+    arguments = ["propose", "set-threshold", "2000000", *PROPOSER, "--network", node.url]
     for answer, code, count in (("n\n", 1, 0), ("y\n", 0, 1)):
         result: Result = CliRunner().invoke(load("govern"), arguments, input=answer)
         assert result.exit_code == code, result.output
         assert result.output.index("2,000,000 KanaUSDT") < result.output.index("schedule this?")
         assert len(listed(run)["operations"]) == count
+
+
+def send(kit: Kit, entry: dict[str, str]) -> None:
+    """Send a transaction of a Safe's file, as the proposer that the Safe is."""
+    assert isinstance(kit.backend, RpcBackend)
+    kit.backend.send(kit.actors.proposer, entry["to"], bytes.fromhex(entry["data"][2:]))
 
 
 def test_propose__safe__file_whose_transactions_do_it(run: Run, kit: Kit, tmp_path: Path) -> None:
@@ -102,7 +111,7 @@ def test_propose__safe__file_whose_transactions_do_it(run: Run, kit: Kit, tmp_pa
     assert (file["chainId"], len(file["transactions"])) == ("31337", 2)
     for entry in file["transactions"]:
         assert entry["data"] in shown.output
-        kit.backend.send(kit.actors.proposer, entry["to"], bytes.fromhex(entry["data"][2:]))
+        send(kit, entry)
     assert [one["calls"] for one in listed(run)["operations"]] == [
         "notices.announce(fund, fund.set-max-insurance(house, 1 (ETH / USD), 60,000 KanaUSDT))",
         "fund.set-max-insurance(house, 1 (ETH / USD), 60,000 KanaUSDT)",
@@ -113,7 +122,7 @@ def test_propose__safe__file_whose_transactions_do_it(run: Run, kit: Kit, tmp_pa
     kit.travel(2 * DAY)
     assert run("govern", "execute", operation, "--safe", str(path)).exit_code == 0
     entry = json.loads(path.read_text())["transactions"][0]
-    kit.backend.send(kit.actors.proposer, entry["to"], bytes.fromhex(entry["data"][2:]))
+    send(kit, entry)
     assert len(listed(run)["notices"]) == 1
 
 

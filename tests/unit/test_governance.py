@@ -19,9 +19,9 @@ from kana_insurance.governance.actions import Action, Unit, actions, hyphened, n
 from kana_insurance.governance.current import condition, present_names
 from kana_insurance.governance.meanings import EFFECTS, VALUES, VALUES_BY_CONTRACT, effect, meaning
 from kana_insurance.governance.operations import NO_WORD
-from kana_insurance.governance.safe import Transaction, batch, checksum, write
-from kana_insurance.governance.words import ROLES, duration_text, parse_bps, parse_duration
-from kana_insurance.kit import COIN, DAY, Kit, U
+from kana_insurance.governance.safe import batch, write
+from kana_insurance.governance.words import ROLES
+from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
 from tests.utils.plain_calls import abi_functions, is_view
 
 ACCOUNT = "0x00000000000000000000000000000000000000AA"
@@ -68,10 +68,9 @@ def carry_out(kit: Kit, plan: Plan) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def staked(backend: Any, actors: Any) -> Kit:
-    """A system with stakers behind the fund."""
-    from kana_insurance.kit import deploy_kit
-
+def staked(kana: Kit, backend: Any, actors: Any) -> Kit:
+    """A system with stakers behind the fund; deployed after the one without."""
+    assert kana.underwriter is None
     return deploy_kit(backend, actors, stakers=LOCAL_STAKERS)
 
 
@@ -159,42 +158,6 @@ def test_catalogue__all_or_one__arguments_and_how_they_are_written() -> None:
 
 
 # ---------------------------------------------------------------------------- values
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("2d", 172_800), ("2 days 3 hours", 183_600), ("36h", 129_600), ("1d12h", 129_600), ("10m", 600), ("90s", 90)],
-)
-def test_parse_duration__friendly__seconds(text: str, seconds: int) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "d", "2 fortnights", "-2d", "1.5d"])
-def test_parse_duration__no_duration__misspelt(text: str) -> None:
-    with pytest.raises(Misspelt, match="no duration"):
-        parse_duration(text)
-
-
-def test_duration_text__two_greatest_units() -> None:
-    assert [duration_text(n) for n in (0, 1, 61, 183_600, DAY + 5)] == [
-        "0 seconds",
-        "1 second",
-        "1 minute 1 second",
-        "2 days 3 hours",
-        "1 day 5 seconds",
-    ]
-    assert parse_duration("7", raw=True) == 7
-
-
-@pytest.mark.parametrize(("text", "bps"), [("5%", 500), ("0.05 %", 5), ("500bps", 500), ("500", 500), ("0", 0)])
-def test_parse_bps__friendly__basis_points(text: str, bps: int) -> None:
-    assert parse_bps(text) == bps
-
-
-@pytest.mark.parametrize("text", ["", "%", "0.005%", "5.5", "-1%", "five"])
-def test_parse_bps__no_share__misspelt(text: str) -> None:
-    with pytest.raises(Misspelt, match="no share"):
-        parse_bps(text)
 
 
 @pytest.mark.parametrize(
@@ -560,26 +523,6 @@ def test_merge__too_many_markets_for_one_call__refused(kana: Kit) -> None:
 # ---------------------------------------------------------------------------- a Safe
 
 
-def test_batch__as_the_builder_loads_it__with_its_checksum() -> None:
-    transactions = [Transaction(ACCOUNT, b"\x01\x02", "does something")]
-    file = batch(8453, "propose", "raise the threshold", transactions, created=1_700_000_000_000)
-    assert (file["version"], file["chainId"]) == ("1.0", "8453")
-    assert file["transactions"] == [
-        {"to": ACCOUNT, "value": "0", "data": "0x0102", "contractMethod": None, "contractInputsValues": None}
-    ]
-    serialised = (
-        '{["chainId","createdAt","meta","transactions","version"]"8453",1700000000000,'
-        '{["createdFromOwnerAddress","createdFromSafeAddress","description","name","txBuilderVersion"]'
-        '"","","raise the threshold",null,"1.18.2",},'
-        '[{["contractInputsValues","contractMethod","data","to","value"]'
-        f'null,null,"0x0102","{ACCOUNT}","0",}}],"1.0",}}'
-    )
-    assert file["meta"]["checksum"] == "0x" + keccak(text=serialised).hex()
-    # The name isn't part of it, everything else is.
-    assert checksum({**file, "meta": {**file["meta"], "name": "another"}}) == file["meta"]["checksum"]
-    assert checksum({**file, "chainId": "1"}) != file["meta"]["checksum"]
-
-
 def test_schedule_steps__sent_by_a_multisig__the_proposal(kana: Kit, tmp_path: Path) -> None:
     """What is written for a Safe schedules what the plan says, when the Safe sends it."""
     operator = governance(kana)
@@ -596,8 +539,3 @@ def test_schedule_steps__sent_by_a_multisig__the_proposal(kana: Kit, tmp_path: P
     executed = operator.execute(plan.operations[0].name).transaction
     kana.actors.proposer.transfer(executed.to, 0, data="0x" + executed.data.hex())
     assert [entry["state"] for entry in operator.page(every=True)["operations"]] == ["done", "cancelled"]
-
-
-def test_write__no_such_folder__refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="can't be written"):
-        write(tmp_path / "none" / "safe.json", {})
