@@ -134,6 +134,11 @@ class Governance:
                 f"as things stand it would be refused: {problem}; --anyway proposes it nevertheless, where something "
                 "else has to happen before"
             )
+        if not anyway and (left := self._left_behind(action, values)):
+            raise Refusal(
+                f"{', '.join(left)} would be left without a fund, and no position there could be liquidated: name all "
+                "markets that the old fund serves, or add --anyway"
+            )
         plan = Plan(part, action, values, calls, self._rows(part, action, values), notices, [], 0, problem)
         plan.delay = int(self.timelock.get_minimum_delay())
         plan.operations = self._schedule_of(calls, notices)
@@ -191,6 +196,17 @@ class Governance:
                     payload = self.backend.encode(registry.at.replace_fund, market_id, values["successor"])
                     found.append(Call(registry.address, payload))
         return found
+
+    def _left_behind(self, action: Action, values: dict[str, Any]) -> list[str]:
+        """The markets of a fund that a merger closes without moving them."""
+        if action.function != "merge":
+            return []
+        serving, moved = self.system.factory.fund_of, set(values["markets"])
+        return [
+            one.name
+            for one in self.directory.markets
+            if (one.venue, one.market_id) not in moved and str(serving(one.venue, one.market_id)) == values["old"]
+        ]
 
     def _try(
         self, part: Part, action: Action, values: dict[str, Any], payload: bytes
@@ -289,7 +305,8 @@ class Governance:
         return "; ".join(
             f"{one.keeper.name}: runs, {_progress(one)}"
             if one.state == "running"
-            else f"{one.keeper.name}: needed, since more may be drawn; announced first, {duration_text(self.notices.takes(one))}"
+            else f"{one.keeper.name}: needed, since more may be drawn; announced first, "
+            f"{duration_text(self.notices.takes(one))}"
             for one in notices
         )
 

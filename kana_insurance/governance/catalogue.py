@@ -40,6 +40,11 @@ def catalogue(name: str | None = None) -> list[dict[str, Any]]:
 
 
 def calls_named(name: str) -> list[Action]:
+    """The calls of a name, one for each type of contract that has it.
+
+    Raises:
+        Refusal: if there is none; with names that are near.
+    """
     found = named(name)
     if not found:
         near = get_close_matches(name, {one.name for one in actions()})

@@ -89,7 +89,7 @@ VALUES: dict[str, str] = {
     "initial_margin_bps": "equity that a growing position needs, of its notional",
     "is_isolated": "whether it serves one market alone",
     "is_perp": "whether a maximum holds for the market; a lending pool has none",
-    "length": "in which a full window drains",
+    "length": "time in which a full window drains",
     "limit": "the most that the fund may draw here, for life",
     "liquidator_bps": "the liquidator's share of what a liquidation leaves",
     "maintenance_margin_bps": "equity below which a position is liquidated, of its notional",
@@ -114,7 +114,7 @@ VALUES: dict[str, str] = {
     "salt": "tells it apart from others",
     "staked": "drawn on when the reserve is spent; gets the stakers' revenue",
     "staker_bps": "the stakers' share of what bad debt and premiums leave of revenue",
-    "stream_length": "over which a payment of revenue is spread",
+    "stream_length": "time over which a payment of revenue is spread",
     "successor": "the fund that takes everything over",
     "symbol": "symbol of the stakers' shares",
     "taker_fee_bps": "fee of the side that takes",
@@ -124,10 +124,10 @@ VALUES: dict[str, str] = {
     "treasury": "gets the excess, for ever",
     "venue": "who reports the market",
     "window_cap": "the most that the fund may draw within the window; 0 means no such bound",
-    "window_length": "in which a full window drains",
+    "window_length": "time in which a full window drains",
 }
 VALUES_BY_CONTRACT: dict[tuple[str, str], str] = {
-    ("Underwriter", "length"): "over which a payment of revenue is spread",
+    ("Underwriter", "length"): "time over which a payment of revenue is spread",
 }
 
 

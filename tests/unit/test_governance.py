@@ -470,6 +470,8 @@ def test_merge__notices_of_other_lengths__the_shorter_given_later(deploy_system:
 
 def test_merge__notices_alike__given_together(deploy_system: Callable[..., Kit]) -> None:
     kit = deploy_system(markets=[market("COIN / USD"), market("DOGE / USD", isolated=True, threshold=5_000 * U)])
+    with pytest.raises(Refusal, match="DOGE / USD would be left without a fund"):
+        governance(kit).plan("merge", ("fund of DOGE / USD", "fund", ""))
     plan = governance(kit).plan("merge", ("fund of DOGE / USD", "fund", "DOGE / USD"))
     assert [len(one.calls) for one in plan.operations] == [2, 2]
     assert carry_out(kit, plan)["state"] == "done"
