@@ -150,15 +150,16 @@ class KanaCommand(ConnectedProviderCommand):
 # --------------------------------------------------------------------- options
 
 
-def account_option(name: str = "--account", *, what: str) -> Callable[[Any], Any]:
-    """A required account of Ape by alias, or TEST::0 to TEST::19 on local chains."""
+def account_option(name: str = "--account", *, what: str, required: bool = True) -> Callable[[Any], Any]:
+    """An account of Ape by alias, or TEST::0 to TEST::19 on local chains; without a required one nothing is sent."""
     return click.option(
         name,
-        required=True,
+        required=required,
         type=AccountAliasPromptChoice(),
         callback=_autosign,
         metavar="ALIAS",
-        help=f"{what}: an Ape account's alias, or TEST::0 to TEST::19 on local chains.",
+        help=f"{what}: an Ape account's alias, or TEST::0 to TEST::19 on local chains."
+        + ("" if required else " Without one nothing is sent."),
     )
 
 
