@@ -71,8 +71,14 @@ class Backend(Protocol):
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""
 
+    def code(self, address: str, block: int | None = None) -> bytes:
+        """The code at an address, in the latest block or an earlier one."""
+
     def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
         """Arguments of a contract's events of one name since a block, in order."""
+
+    def logs(self, address: str, topics: list[str | None], from_block: int = 0) -> list[list[str]]:
+        """Topics of a contract's logs that have those of ``topics`` (None: any) in their places, since a block."""
 
     def chain_id(self) -> int:
         """The chain's id."""

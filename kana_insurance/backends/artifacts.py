@@ -16,6 +16,9 @@ from typing import Any
 
 from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, source_of
 
+#: What is asked of the compiler, in the order of its output.
+FORMATS = "abi,layout,bytecode,bytecode_runtime"
+
 _known: dict[str, dict[str, Any]] = {}
 
 
@@ -43,17 +46,22 @@ def prepare(contracts: Iterable[str]) -> None:
 def _compile(source: Path) -> dict[str, Any]:
     """Compile one contract with the compiler beside this Python."""
     vyper = Path(sys.executable).with_name("vyper")
-    command = [str(vyper), "--evm-version", EVM_VERSION, "-f", "abi,bytecode", str(source.relative_to(ROOT))]
+    command = [str(vyper), "--evm-version", EVM_VERSION, "-f", FORMATS, str(source.relative_to(ROOT))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ContractMissing(f"{source.stem} does not compile:\n{done.stderr.strip()}")
-    abi, bytecode = done.stdout.splitlines()
-    return {"abi": json.loads(abi), "bytecode": bytecode}
+    abi, layout, bytecode, runtime = done.stdout.splitlines()
+    return {
+        "abi": json.loads(abi),
+        "layout": json.loads(layout),
+        "bytecode": bytecode,
+        "bytecode_runtime": runtime,
+    }
 
 
 @cache
 def artifact(contract: str) -> dict[str, Any]:
-    """``abi`` and ``bytecode`` of a contract.
+    """``abi``, ``layout``, ``bytecode`` and ``bytecode_runtime`` of a contract.
 
     Raises:
         ContractMissing: as :func:`prepare`.
