@@ -64,9 +64,7 @@ class Report:
         return self.checks.of(Level.NOTE)
 
 
-def audit(
-    system: System, from_block: int | None = None, progress: Callable[[str], None] = lambda _: None
-) -> Report:
+def audit(system: System, from_block: int | None = None, progress: Callable[[str], None] = lambda _: None) -> Report:
     """Check a deployed system.
 
     Args:

@@ -19,7 +19,7 @@ from kana_insurance.amounts import WAD_DECIMALS
 from kana_insurance.audit.findings import Checks
 from kana_insurance.audit.site import Fund, Layer, Market, Part, Site
 from kana_insurance.backends import ZERO, address_of
-from kana_insurance.backends.artifacts import artifact
+from kana_insurance.backends.artifacts import artifact, prepare
 
 _PREAMBLE = bytes.fromhex("fe7100")
 _DOMAIN = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
@@ -86,6 +86,7 @@ def source(contract: str) -> Source:
 
 def check_code(site: Site, checks: Checks) -> None:
     """Every contract of the project's source, and the funds' blueprint."""
+    prepare({part.contract for part in site.parts()} | {"InsuranceFund"})
     for part in site.parts():
         with checks.reading(part.name):
             _check_part(site, checks, part)

@@ -1,7 +1,7 @@
 """What contracts may take from each other, and whether the tokens they hold are those of their books.
 
-A house grants the funds of its markets an allowance (M38); a fund approves a layer what it is paid, which pulls it in the
-same call. Nobody else is allowed anything. Who was ever allowed something is read from the token's events, what is
+A house grants the funds of its markets an allowance (M38); a fund approves a layer what it is paid, which pulls it in
+the same call. Nobody else is allowed anything. Who was ever allowed something is read from the token's events, what is
 allowed now from the token.
 """
 
@@ -160,7 +160,9 @@ def _house_balance(site: Site, checks: Checks, venue: Venue) -> list[Balance]:
     """Free balances, the markets' pots, their fees (M26, M26a)."""
     house, registry = venue.house.instance, venue.registry.instance
     try:
-        people = {str(event[name]) for kind, names in _FREE_EVENTS for event in site.events(house, kind) for name in names}
+        people = {
+            str(event[name]) for kind, names in _FREE_EVENTS for event in site.events(house, kind) for name in names
+        }
         people |= {str(event["new"]) for event in site.events(registry, "FeeRecipientSet")}
     except Exception as error:
         if is_fatal(error):

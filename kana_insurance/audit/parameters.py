@@ -1,4 +1,4 @@
-"""Whether every parameter is within the bounds of docs/mechanics.md, and which ones aren't the deployment's any more."""
+"""Whether parameters are within the bounds of docs/mechanics.md, and which ones aren't the deployment's any more."""
 
 from __future__ import annotations
 

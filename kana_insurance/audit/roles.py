@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kana_insurance.audit.findings import Checks, same, words_of
+from kana_insurance.audit.findings import Checks, is_fatal, same, words_of
 from kana_insurance.audit.site import Fund, Part, Site
 from kana_insurance.backends import ZERO
 from kana_insurance.config import DAY
@@ -120,7 +120,9 @@ def _strangers(site: Site, part: Part, word: bytes, role: str, count: int, holdi
     text = f"{count} accounts hold {role}, {len(known)} of the record"
     try:
         others = holders_of(site, part, word)
-    except Exception as error:  # noqa: BLE001 - whatever the node says, the count is known
+    except Exception as error:
+        if is_fatal(error):
+            raise
         return f"{text}; who, the node's events don't say ({words_of(error)})"
     named = [account for account in others if not any(same(account, one) for one in known)]
     return f"{text}; also {', '.join(named)}" if named else text

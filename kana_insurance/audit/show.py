@@ -128,10 +128,15 @@ def _table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
 
 def _powers(console: Console, report: Report) -> None:
     table = Table(title="who can do what", title_justify="left", show_lines=True)
-    for name, ratio in (("who", 2), ("holders", 5), ("contracts", 2), ("may", 5), ("after", 3)):
-        table.add_column(name, overflow="fold", ratio=ratio)
+    table.add_column("who", no_wrap=True)
+    table.add_column("holders", no_wrap=True)
+    for name in ("contracts", "may", "after"):
+        table.add_column(name, overflow="fold")
+    last = ""
     for one in report.powers:
-        table.add_row(one.who, "\n".join(one.holders), ", ".join(one.parts), ", ".join(one.may), one.after)
+        holders = "\n".join(holder.replace(" 0x", "\n0x") for holder in one.holders)
+        who, last = "" if one.who == last else one.who, one.who
+        table.add_row(who, holders, ", ".join(one.parts), ", ".join(one.may), one.after)
     console.print(table)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from eth_utils import to_checksum_address
 
-from kana_insurance.audit.findings import Checks, same
+from kana_insurance.audit.findings import Checks, is_fatal, same, words_of
 from kana_insurance.backends import ZERO, Backend, address_of
+from kana_insurance.client import Refusal
 from kana_insurance.config import DeploymentConfig, MarketConfig, StakersConfig
 from kana_insurance.deployment import LOCAL_CHAINS, DeploymentRecord, System
 
@@ -103,7 +104,8 @@ class Site:
         self.system = system
         self.checks = checks
         self.backend: Backend = system.backend
-        self._from_block = from_block
+        #: The block from which events are read.
+        self.from_block = self._first_block() if from_block is None else from_block
         checks.area = "wiring"
         self.funds = [fund for one in self.systems for fund in _recorded_funds(one, self._of(one))]
         with checks.reading("factory"):
@@ -175,7 +177,7 @@ class Site:
 
     def assets(self) -> dict[str, Any]:
         """The tokens by address."""
-        tokens = [one.asset for one in (*self.systems, *self.funds)]
+        tokens = [system.asset for system in self.systems] + [fund.asset for fund in self.funds]
         return {str(to_checksum_address(address_of(token))): token for token in tokens}
 
     def name_of(self, address: Any) -> str:
@@ -199,18 +201,23 @@ class Site:
             chain.append(following)
         return chain
 
-    @cached_property
-    def from_block(self) -> int:
-        """The block from which events are read: the one named, or the first with a timelock.
+    def _first_block(self) -> int:
+        """The first block with a timelock.
 
         Raises:
-            Exception: the node's, where it doesn't keep old states.
+            Refusal: if the node doesn't keep old states.
         """
-        if self._from_block is not None:
-            return self._from_block
         if self.backend.chain_id() in LOCAL_CHAINS:
             return 0
-        return first_block(self.backend, self.timelock.address, self.record.block)
+        try:
+            return first_block(self.backend, self.timelock.address, self.record.block)
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            raise Refusal(
+                f"the node has no old states ({words_of(error)}): name --from-block, the deployment's first block; it "
+                f"was complete in block {self.record.block}"
+            ) from error
 
     def events(self, contract: Any, name: str) -> list[dict[str, Any]]:
         """A contract's events of one name since the deployment."""
@@ -244,7 +251,7 @@ class Site:
             instance = self.backend.at("InsuranceFund", address)
             asset = self.backend.at("KanaUSDT", str(instance.asset()))
             # FundTerms: asset, treasurer, guardian, deployer, treasury, …
-            terms = list(tuple(created[address])) if address in created else [ZERO] * 5
+            terms = list(created[address]) if address in created else [ZERO] * 5
             treasurer, guardian, treasury = (str(terms[place]) for place in (1, 2, 4))
             name = f"fund {address}"
             found.append(Fund(name, "InsuranceFund", instance, asset, treasurer, guardian, treasury))
