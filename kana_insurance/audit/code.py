@@ -184,7 +184,8 @@ def _values(site: Site, part: Part) -> dict[str, Any]:
 
 def _backstop_values(site: Site, layer: Layer) -> dict[str, Any]:
     vault = layer.backstop.instance
-    name = str(vault.name()) if layer.terms is None else layer.terms.name
+    # Its own name() may be hidden by that of the object which reads it.
+    name = str(vault.eip712Domain()[1]) if layer.terms is None else layer.terms.name
     symbol = str(vault.symbol()) if layer.terms is None else layer.terms.symbol
     decimals = int(layer.asset.decimals())
     return {

@@ -56,8 +56,10 @@ def _check_fund(site: Site, checks: Checks, fund: Fund) -> None:
     checks.within(name, "staker_bps", int(contract.layers().staker_bps), 0, BPS)
     owed = int(contract.total_bad_debt())
     checks.expect(owed == 0, name, f"it owes bad debt of {owed}")
+    if str(contract.successor()) != ZERO:
+        return
     checks.expect(not contract.payouts_paused(), name, f"payouts are paused until {contract.payouts_resume_at()}")
-    if (config := fund.config) is None or str(contract.successor()) != ZERO:
+    if (config := fund.config) is None:
         return
     wanted = config.threshold
     if fund.isolated:

@@ -13,6 +13,7 @@ from eth_utils import keccak
 from kana_insurance.audit.code import source
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.backends.artifacts import artifact
+from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.deployment import ROLES, DeploymentRecord, System, attach, fund_terms
 from kana_insurance.kit import DAY, Kit, U
 
@@ -55,20 +56,26 @@ def entry(slot: int, *keys: bytes) -> int:
     return slot
 
 
+def node_of(kit: Kit) -> RpcBackend:
+    """The node, as what writes into the chain knows it."""
+    assert isinstance(kit.backend, RpcBackend)
+    return kit.backend
+
+
 def store(kit: Kit, contract: object, slot: int, value: int) -> None:
     """Write a word of storage."""
     word = "0x" + value.to_bytes(32, "big").hex()
-    kit.backend.rpc("anvil_setStorageAt", address_of(contract), hex(slot), word)
+    node_of(kit).rpc("anvil_setStorageAt", address_of(contract), hex(slot), word)
 
 
 def load(kit: Kit, contract: object, slot: int) -> int:
     """Read a word of storage."""
-    return int(kit.backend.rpc("eth_getStorageAt", address_of(contract), hex(slot), "latest"), 16)
+    return int(node_of(kit).rpc("eth_getStorageAt", address_of(contract), hex(slot), "latest"), 16)
 
 
 def put_code(kit: Kit, address: object, code: bytes) -> None:
     """Replace the code at an address."""
-    kit.backend.rpc("anvil_setCode", address_of(address), "0x" + code.hex())
+    node_of(kit).rpc("anvil_setCode", address_of(address), "0x" + code.hex())
 
 
 def with_immutable(kit: Kit, contract: object, kind: str, name: str, value: bytes) -> None:

@@ -19,7 +19,7 @@ from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.config import FaucetConfig, FundConfig, MarketConfig, StakersConfig
 from kana_insurance.deployment import LOCAL_STAKERS, ROLES
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
-from tests.scenario.faults import FAULTS, Fault, put_code, stale_feed
+from tests.scenario.faults import FAULTS, Fault, node_of, put_code, stale_feed
 from tests.scenario.running import Run, refused
 from tests.utils.funds import merge
 
@@ -182,13 +182,13 @@ def test_audit__any_contract_replaced__found_and_all_others_checked(kit: Kit) ->
     parts = Site(kit.system, Checks()).parts()
     assert len(parts) == 12
     for part in parts:
-        snapshot = kit.backend.rpc("evm_snapshot")
+        snapshot = node_of(kit).rpc("evm_snapshot")
         put_code(kit, part, source("Caller").runtime)
         report = audit(kit.system)
         said = [finding.what for finding in report.off if (finding.area, finding.part) == ("code", part.name)]
         assert said
         assert said[0].startswith(f"the code at {part.address} is not {part.contract} of this source"), said
-        kit.backend.rpc("evm_revert", snapshot)
+        node_of(kit).rpc("evm_revert", snapshot)
 
 
 def test_audit__planted_faults__one_at_least_in_every_area() -> None:
@@ -273,5 +273,5 @@ def test_audit__public_chain__events_from_the_first_block(kit: Kit) -> None:
         backend = RpcBackend(node.url)
         backend.rpc("anvil_mine", "0x40")
         remote = deploy_kit(backend, kit.actors, stakers=LOCAL_STAKERS)
-        assert Site(remote.system, Checks()).from_block == 0x40 + 2
+        assert Site(remote.system, Checks()).from_block == 0x40 + 1
         assert is_silent(audit(remote.system))
