@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kana_insurance.amounts import WAD_DECIMALS, AmountError, parse_amount
-from kana_insurance.backends import ContractMissing, revert_reason
+from kana_insurance.backends import ContractMissing, reach_tools, revert_reason
 from kana_insurance.client import Client, Figure, Refusal
 from kana_insurance.deployment import DeploymentError, attach, network_name, read_record
 
@@ -317,6 +317,7 @@ def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_j
 
 def _refresh_build() -> None:
     """Compile what changed, imports included: Ape alone would deploy old code after an edit of a module."""
+    reach_tools()
     try:
         from tools.build import BuildError, refresh
     except ImportError:  # not run in the project's folder

@@ -126,7 +126,10 @@ def _check_blueprint(site: Site, checks: Checks) -> None:
     name, address = "blueprint of funds", str(site.factory.instance.fund_blueprint())
     if site.blueprint is not None:
         checks.points_at(name, "the factory's blueprint", address, site.blueprint)
-    right = site.backend.code(address) == _PREAMBLE + source("InsuranceFund").creation
+    code, wanted = site.backend.code(address), _PREAMBLE + source("InsuranceFund").creation
+    # The compiler's footer, which nothing runs, tells sources that differ in comments alone apart.
+    footer = int.from_bytes(wanted[-2:], "big")
+    right = len(code) == len(wanted) and code[:-footer] == wanted[:-footer]
     checks.demand(right, name, f"the code at {address} is not the creation code of InsuranceFund of this source")
 
 

@@ -15,6 +15,7 @@ from eth_utils import keccak, to_checksum_address
 from kana_insurance.audit.findings import Checks, is_fatal, same, words_of
 from kana_insurance.audit.site import Fund, Layer, Part, Site, Venue
 from kana_insurance.backends import address_of
+from kana_insurance.client import Figure
 
 _APPROVAL = "0x" + keccak(text="Approval(address,address,uint256)").hex()
 #: An allowance that no settlement exhausts: amounts have at most 112 bits.
@@ -36,6 +37,15 @@ class Balance:
     decimals: int
     held: int
     booked: int
+
+    def amount(self, value: int) -> str:
+        """An amount of the asset in words."""
+        return Figure(value, self.decimals, self.asset).text()
+
+
+def tokens(value: int, token: Any) -> str:
+    """An amount of a token in words."""
+    return Figure(value, int(token.decimals()), str(token.symbol())).text()
 
 
 def check_allowances(site: Site, checks: Checks) -> None:
@@ -81,10 +91,10 @@ def _check_allowances(site: Site, checks: Checks, part: Part, token: Any) -> Non
         amount = int(token.allowance(part.address, spender))
         whom = site.name_of(spender)
         if spender in insurers:
-            what = f"it allows its fund, {whom}, {amount}: too little to settle"
+            what = f"it allows its fund, {whom}, {tokens(amount, token)}: too little to settle"
             checks.demand(amount >= ENOUGH, part.name, what)
         else:
-            what = f"it allows {whom} {amount} of {token.symbol()}, must allow nothing"
+            what = f"it allows {whom} {tokens(amount, token)}, must allow nothing"
             checks.demand(amount == 0, part.name, what)
 
 
@@ -124,8 +134,8 @@ def check_balances(site: Site, checks: Checks) -> list[Balance]:
             found.append(_balance(part, token, 0))
     for one in found:
         less, more = one.booked - one.held, one.held - one.booked
-        checks.demand(less <= 0, one.part, f"it holds {less} of {one.asset} less than its books say")
-        checks.expect(more <= 0, one.part, f"it holds {more} of {one.asset} that no book accounts for")
+        checks.demand(less <= 0, one.part, f"it holds {one.amount(less)} less than its books say")
+        checks.expect(more <= 0, one.part, f"it holds {one.amount(more)} that no book accounts for")
     return [one for one in found if one.held or one.booked]
 
 

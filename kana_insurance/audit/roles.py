@@ -117,7 +117,7 @@ def _strangers(site: Site, part: Part, word: bytes, role: str, count: int, holdi
     known = list(holding)
     if count == len(known):
         return ""
-    text = f"{count} accounts hold {role}, {len(known)} of the record"
+    text = f"{role} has {count} members, {len(known)} of them in the record"
     try:
         others = holders_of(site, part, word)
     except Exception as error:

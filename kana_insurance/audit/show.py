@@ -146,8 +146,7 @@ def _balances(console: Console, report: Report) -> None:
     for one in report.balances:
         odd = one.held - one.booked
         style = "bold red" if odd < 0 else "yellow" if odd else ""
-        figures = (Figure(value, one.decimals, one.asset).text() for value in (one.held, one.booked))
-        table.add_row(one.part, *figures, Text(Figure(odd, one.decimals, one.asset).text(), style=style))
+        table.add_row(one.part, one.amount(one.held), one.amount(one.booked), Text(one.amount(odd), style=style))
     if report.balances:
         console.print(table)
 

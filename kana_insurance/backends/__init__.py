@@ -7,6 +7,7 @@ reads, ``fund.address`` is the address; structs go in as tuples and come out wit
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,12 @@ ZERO = "0x" + "00" * 20
 _BLUEPRINT_PREAMBLE = bytes.fromhex("fe7100")
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")
+
+
+def reach_tools() -> None:
+    """Let the project's tools be imported where it is run from its own folder: `ape run` takes that off the path."""
+    if Path.cwd().resolve() == ROOT and str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
 
 
 class Reverted(Exception):  # noqa: N818 - what happened, not a fault of the program

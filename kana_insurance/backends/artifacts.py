@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, source_of
+from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, reach_tools, source_of
 
 #: What is asked of the compiler, in the order of its output.
 FORMATS = "abi,layout,bytecode,bytecode_runtime"
@@ -31,6 +31,7 @@ def prepare(contracts: Iterable[str]) -> None:
     sources = [source_of(contract) for contract in contracts if contract not in _known]
     if not sources:
         return
+    reach_tools()
     try:
         from tools.build import BuildError
         from tools.outputs import compile_all

@@ -142,7 +142,7 @@ def test_audit__merged_fund__noted(kit: Kit) -> None:
     assert [(note.part, note.what) for note in report.notes] == [("fund of DOGE / USD", "it was merged into fund")]
     wide.asset.approve(address_of(old), 1, sender=wide.impersonate(wide.house))
     (finding,) = audit(wide.system).off
-    assert finding.what == "it allows fund of DOGE / USD 1 of KanaUSDT, must allow nothing"
+    assert finding.what == "it allows fund of DOGE / USD 0.000001 KanaUSDT, must allow nothing"
 
 
 def test_audit__fund_for_venues_of_ones_own__silent(kit: Kit) -> None:
@@ -237,10 +237,10 @@ def test_audit__stray_tokens_and_new_parameters__noted(run: Run, kit: Kit) -> No
     said = [(row["level"], row["area"], row["part"], row["what"]) for row in json.loads(result.stdout)["findings"]]
     assert said == [
         ("note", "parameters", "fund", "threshold is 2000000000000, was deployed with 1000000000000"),
-        ("note", "balances", "fund", "it holds 5 of KanaUSDT that no book accounts for"),
-        ("note", "balances", "gateway", "it holds 7000000 of KanaUSDT that no book accounts for"),
+        ("note", "balances", "fund", "it holds 0.000005 KanaUSDT that no book accounts for"),
+        ("note", "balances", "gateway", "it holds 7 KanaUSDT that no book accounts for"),
     ]
-    refused(run("audit", "--strict"), "note  balances: fund: it holds 5 of KanaUSDT")
+    refused(run("audit", "--strict"), "note  balances: fund: it holds 0.000005 KanaUSDT")
 
 
 @pytest.mark.usefixtures("kit")
