@@ -10,6 +10,7 @@
      of the moment and its notice board; each fund has a deployer and a setup of its own.
 
        create_fund  a shared fund, one an asset, or an isolated one
+       create_layer a backstop of stakers and its underwriter, which stand behind funds once their deployer wires them
        assign       fund of (venue, market): what a venue's registry asks before it lets a fund near its tokens
        merge        an isolated fund into a shared one, or any fund into a new one: one way, markets and all (M18)
 
@@ -63,8 +64,10 @@ ISOLATED: constant(uint256) = 2
 
 # Keeps the notices of all funds made here (M9).
 notices: public(immutable(address))
-# What every fund is a copy of.
+# What every fund, underwriter and backstop is made from.
 fund_blueprint: public(immutable(address))
+underwriter_blueprint: public(immutable(address))
+backstop_blueprint: public(immutable(address))
 
 # ------------------------------------------------------------------ storage
 
@@ -82,6 +85,10 @@ successor: public(HashMap[address, address])
 shared_fund: public(HashMap[address, address])
 # Salt -> the fund that it was used for.
 fund_by_salt: public(HashMap[bytes32, address])
+# Salt -> the underwriter that it was used for.
+layer_by_salt: public(HashMap[bytes32, address])
+# Underwriter -> the backstop that was made with it.
+backstop_of: public(HashMap[address, address])
 # Venue, its id of a market -> the fund that serves it.
 fund_of: public(HashMap[address, HashMap[uint256, address]])
 
@@ -89,24 +96,32 @@ fund_of: public(HashMap[address, HashMap[uint256, address]])
 
 @deploy
 def __init__(
-    governance: address, deployer: address, board: address, blueprint: address
+    governance: address,
+    deployer: address,
+    board: address,
+    fund: address,
+    underwriter: address,
+    backstop: address,
 ):
     """
     @notice Name who governs and wires; the account that creates the factory keeps nothing.
-    @param governance A timelock whose delay never falls below 2 days; every fund's too.
+    @param governance A timelock whose delay never falls below 2 days; every fund's and layer's too.
     @param deployer Acts as the factory's governance until it finishes the setup.
     @param board The funds' notice board.
-    @param blueprint The funds' creation code as ERC-5202 has it, version 0 without data.
+    @param fund The funds' creation code as a blueprint of ERC-5202, version 0 without data.
+    @param underwriter The same of the layers' underwriters.
+    @param backstop The same of the layers' backstops.
     """
     assert board.is_contract, "factory: board without code"
-    assert blueprint.codesize > PREAMBLE_SIZE, "factory: blueprint without code"
-    assert (
-        slice(blueprint.code, 0, PREAMBLE_SIZE) == PREAMBLE
-    ), "factory: not a blueprint"
+    self._check_blueprint(fund)
+    self._check_blueprint(underwriter)
+    self._check_blueprint(backstop)
     roles.__init__(governance, deployer)
     log IFundFactory.GovernanceTransferred(old=empty(address), new=governance)
     notices = board
-    fund_blueprint = blueprint
+    fund_blueprint = fund
+    underwriter_blueprint = underwriter
+    backstop_blueprint = backstop
 
 
 # --------------------------------------------------------------- governance
@@ -157,6 +172,46 @@ def create_fund(
         terms=terms,
     )
     return fund
+
+
+@external
+def create_layer(
+    terms: IFundFactory.LayerTerms, salt: bytes32
+) -> (address, address):
+    """
+    @notice Create underwriter and backstop; what is wrong with their terms they say themselves. Their deployer connects
+            them and names the funds.
+    """
+    self._check_governance()
+    assert self.layer_by_salt[salt] == empty(
+        address
+    ), "factory: layer salt used"
+    underwriter: address = create_from_blueprint(
+        underwriter_blueprint,
+        terms.asset,
+        roles.governance,
+        terms.deployer,
+        code_offset=PREAMBLE_SIZE,
+        salt=salt,
+    )
+    backstop: address = create_from_blueprint(
+        backstop_blueprint,
+        terms.asset,
+        terms.name,
+        terms.symbol,
+        underwriter,
+        terms.cooldown_days,
+        terms.stream_length,
+        terms.min_staked,
+        code_offset=PREAMBLE_SIZE,
+        salt=salt,
+    )
+    self.layer_by_salt[salt] = underwriter
+    self.backstop_of[underwriter] = backstop
+    log IFundFactory.LayerCreated(
+        underwriter=underwriter, backstop=backstop, salt=salt, terms=terms
+    )
+    return underwriter, backstop
 
 
 @external
@@ -291,7 +346,6 @@ def fund_address(terms: IFundFactory.FundTerms, salt: bytes32) -> address:
     """
     @notice Where a fund of these terms would be; terms that a fund refuses have an address too.
     """
-    code: Bytes[MAX_WORDS * 32 + 64] = self._creation_code()
     args: Bytes[352] = abi_encode(
         terms.asset,
         notices,
@@ -305,9 +359,32 @@ def fund_address(terms: IFundFactory.FundTerms, salt: bytes32) -> address:
         terms.liquidator_bps,
         terms.fund_bps,
     )
-    return create2._compute_create2_address_self(
-        salt, keccak256(concat(code, args))
+    return self._address_of(fund_blueprint, args, salt)
+
+
+@view
+@external
+def layer_addresses(
+    terms: IFundFactory.LayerTerms, salt: bytes32
+) -> (address, address):
+    """
+    @notice Where underwriter and backstop of these terms would be.
+    """
+    underwriter: address = self._address_of(
+        underwriter_blueprint,
+        abi_encode(terms.asset, roles.governance, terms.deployer),
+        salt,
     )
+    args: Bytes[352] = abi_encode(
+        terms.asset,
+        terms.name,
+        terms.symbol,
+        underwriter,
+        terms.cooldown_days,
+        terms.stream_length,
+        terms.min_staked,
+    )
+    return underwriter, self._address_of(backstop_blueprint, args, salt)
 
 
 # ---------------------------------------------------------------- internals
@@ -316,6 +393,18 @@ def fund_address(terms: IFundFactory.FundTerms, salt: bytes32) -> address:
 @view
 def _check_governance():
     assert roles._is_governance(msg.sender), "factory: not governance"
+
+
+@internal
+@view
+def _check_blueprint(blueprint: address):
+    """
+    @dev Code behind the preamble of ERC-5202; what the code does can't be told.
+    """
+    assert blueprint.codesize > PREAMBLE_SIZE, "factory: blueprint without code"
+    assert (
+        slice(blueprint.code, 0, PREAMBLE_SIZE) == PREAMBLE
+    ), "factory: not a blueprint"
 
 
 @internal
@@ -404,24 +493,36 @@ def _carry(old: address, successor: address, key: IFundFactory.MarketKey):
 
 @internal
 @view
-def _creation_code() -> Bytes[MAX_WORDS * 32 + 64]:
+def _address_of(blueprint: address, args: Bytes[352], salt: bytes32) -> address:
     """
-    @dev The blueprint behind its preamble. Code is read in pieces of fixed length: in words, the last of them from the
+    @dev The address of a contract made from a blueprint with encoded arguments.
+    """
+    code: Bytes[MAX_WORDS * 32 + 64] = self._creation_code(blueprint)
+    return create2._compute_create2_address_self(
+        salt, keccak256(concat(code, args))
+    )
+
+
+@internal
+@view
+def _creation_code(blueprint: address) -> Bytes[MAX_WORDS * 32 + 64]:
+    """
+    @dev The code behind a blueprint's preamble. Code is read in pieces of fixed length: in words, the last of them from the
          end, shifted to its place.
     """
-    size: uint256 = fund_blueprint.codesize - PREAMBLE_SIZE
+    size: uint256 = blueprint.codesize - PREAMBLE_SIZE
     words: DynArray[bytes32, MAX_WORDS] = []
     for number: uint256 in range(size // 32, bound=MAX_WORDS):
         words.append(
             convert(
-                slice(fund_blueprint.code, PREAMBLE_SIZE + 32 * number, 32),
+                slice(blueprint.code, PREAMBLE_SIZE + 32 * number, 32),
                 bytes32,
             )
         )
     rest: uint256 = size % 32
     if rest > 0:
         last: uint256 = convert(
-            slice(fund_blueprint.code, PREAMBLE_SIZE + size - 32, 32), uint256
+            slice(blueprint.code, PREAMBLE_SIZE + size - 32, 32), uint256
         )
         words.append(convert(last << (8 * (32 - rest)), bytes32))
     # Behind the offset and the length of an encoded list its words follow.

@@ -101,6 +101,7 @@ ACCESS: dict[str, dict[str, Rule]] = {
     },
     "FundFactory": {
         "create_fund": _rule(**_FACTORY_GOVERNANCE, purpose="create a fund (M18)"),
+        "create_layer": _rule(**_FACTORY_GOVERNANCE, purpose="create a staked layer (M18, M23)"),
         "assign": _rule(**_FACTORY_GOVERNANCE, purpose="name the fund that serves a market (M17, M18)"),
         "merge": _rule(**_FACTORY_GOVERNANCE, purpose="merge a fund into another, by notices of both (M18)"),
         "finish_setup": _rule("", "factory: setup finished", "end the deployer's power, once (M9)"),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from eth_utils import to_checksum_address
+from eth_utils import keccak, to_checksum_address
 
 from kana_insurance.backends import ZERO, Backend, address_of
 from kana_insurance.config import (
@@ -65,13 +65,14 @@ __all__ = [
     "check",
     "deploy",
     "fund_terms",
+    "layer_terms",
     "local_config",
-    "make_layer",
     "network_name",
     "project_version",
     "read_config",
     "read_record",
     "record_path",
+    "wire_layer",
 ]
 
 
@@ -169,9 +170,11 @@ def deploy(
     roles = (config.timelock_floor, config.timelock_delay, config.proposers, config.executors)
     site.timelock = site.make("timelock", "Timelock", *roles)
     site.notices = site.make("notices", "NoticeBoard")
-    progress("deploying the blueprint of funds")
-    blueprint = backend.deploy_blueprint("InsuranceFund", sender=deployer)
-    site.factory = site.make("factory", "FundFactory", site.governance, site.me, address_of(site.notices), blueprint)
+    blueprints = []
+    for contract in ("InsuranceFund", "Underwriter", "Backstop"):
+        progress(f"deploying the blueprint {contract}")
+        blueprints.append(backend.deploy_blueprint(contract, sender=deployer))
+    site.factory = site.make("factory", "FundFactory", site.governance, site.me, address_of(site.notices), *blueprints)
     lens = site.make("lens", "Lens") if backend.has_contract("Lens") else None
     shared = dict(site.args)
     systems = []
@@ -206,7 +209,7 @@ def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str)
         if stakers is None:
             layers.append(ZERO)
             continue
-        underwriter, backstop = make_layer(stakers, fund, asset, site.governance, deployer, site.make, prefix)
+        underwriter, backstop = _create_layer(stakers, fund, asset, site, prefix)
         layers.append(address_of(underwriter))
         parts |= {f"{prefix}underwriter": underwriter, f"{prefix}backstop": backstop}
     if layers != [ZERO, ZERO]:
@@ -266,48 +269,42 @@ def _create_fund(config: DeploymentConfig, site: _Site, asset: Any, part: str, t
     is_isolated = part != "fund"
     address = str(site.factory.fund_address(terms, salt))
     site.factory.create_fund(terms, is_isolated, salt, sender=site.deployer)
-    site.args[part] = [*terms, is_isolated, "0x" + salt.hex()]
+    shared = (address_of(site.notices), address_of(site.factory), site.governance)
+    site.args[part] = [terms[0], *shared, *terms[1:]]
     return site.backend.at("InsuranceFund", address)
 
 
-def make_layer(
-    stakers: StakersConfig,
-    fund: Any,
-    asset: Any,
-    governance: str,
-    deployer: Any,
-    make: Callable[..., Any],
-    prefix: str = "",
-) -> tuple[Any, Any]:
-    """Deploy the underwriter and the backstop of a layer and register the fund with it; the fund doesn't know it yet.
+def layer_terms(stakers: StakersConfig, asset: Any, deployer: str) -> tuple[Any, ...]:
+    """The factory's ``LayerTerms`` of a layer.
 
     Args:
-        stakers: Their terms.
-        fund: The fund that they stand behind.
-        asset: Its asset.
-        governance: The timelock's address.
-        deployer: Who sends, and holds no role afterwards.
-        make: Deploys: part, contract, its arguments.
-        prefix: Of the parts' names.
+        stakers: Its configuration.
+        asset: The token.
+        deployer: Who wires it, and holds no role afterwards.
     """
-    me = to_checksum_address(address_of(deployer))
-    underwriter = make(f"{prefix}underwriter", "Underwriter", address_of(asset), governance, me)
     least = 1_000 * 10 ** int(asset.decimals()) if stakers.min_staked is None else stakers.min_staked
-    backstop = make(
-        f"{prefix}backstop",
-        "Backstop",
-        address_of(asset),
-        stakers.name,
-        stakers.symbol,
-        address_of(underwriter),
-        stakers.cooldown_days,
-        stakers.stream_length,
-        least,
-    )
+    names = (stakers.name, stakers.symbol)
+    return (address_of(asset), deployer, *names, stakers.cooldown_days, stakers.stream_length, least)
+
+
+def wire_layer(underwriter: Any, backstop: Any, fund: Any, stakers: StakersConfig, deployer: Any) -> None:
+    """Connect a layer's two parts, register a fund with it, end its setup; the fund doesn't know it yet."""
     terms = (stakers.limit, stakers.window_cap, stakers.window, stakers.premium_bps)
     underwriter.connect_backstop(address_of(backstop), sender=deployer)
     underwriter.set_fund(address_of(fund), *terms, sender=deployer)
     underwriter.finish_setup(sender=deployer)
+
+
+def _create_layer(stakers: StakersConfig, fund: Any, asset: Any, site: _Site, prefix: str) -> tuple[Any, Any]:
+    """Have the factory create a layer, at the addresses that it foretells, and wire it."""
+    site.progress(f"creating the {prefix}backstop")
+    terms, salt = layer_terms(stakers, asset, site.me), keccak(text=f"{prefix}layer of {address_of(fund)}")
+    found = [str(address) for address in site.factory.layer_addresses(terms, salt)]
+    site.factory.create_layer(terms, salt, sender=site.deployer)
+    underwriter, backstop = site.backend.at("Underwriter", found[0]), site.backend.at("Backstop", found[1])
+    site.args[f"{prefix}underwriter"] = [terms[0], site.governance, site.me]
+    site.args[f"{prefix}backstop"] = [terms[0], *terms[2:4], found[0], *terms[4:]]
+    wire_layer(underwriter, backstop, fund, stakers, site.deployer)
     return underwriter, backstop
 
 
@@ -411,16 +408,16 @@ def check(system: System) -> None:
     def same(one: Any, other: Any) -> bool:
         return to_checksum_address(address_of(one)) == to_checksum_address(address_of(other))
 
-    demand(same(factory.governance(), governance), "the factory isn't governed by the timelock")
-    demand(bool(factory.setup_finished()), "the factory's setup isn't finished")
-    demand(same(factory.notices(), system.notices), "the factory knows another notice board")
-    demand(same(factory.shared_fund(address_of(system.asset)), fund), "the factory knows another shared fund")
     for name, contract in (governed | own).items():
         for role, word in ROLES.items():
             demand(not contract.hasRole(word, deployer), f"the deployer still holds {role} of the {name}")
         demand(same(contract.governance(), governance), f"the {name} isn't governed by the timelock")
         demand(contract.hasRole(ROLES["DEFAULT_ADMIN_ROLE"], governance), f"the timelock isn't admin of the {name}")
         demand(contract.hasRole(ROLES["GUARDIAN"], config.guardian), f"the guardian isn't guardian of the {name}")
+    demand(same(factory.governance(), governance), "the factory isn't governed by the timelock")
+    demand(bool(factory.setup_finished()), "the factory's setup isn't finished")
+    demand(same(factory.notices(), system.notices), "the factory knows another notice board")
+    demand(same(factory.shared_fund(address_of(system.asset)), fund), "the factory knows another shared fund")
     for role in ("PROPOSER_ROLE", "EXECUTOR_ROLE", "CANCELLER_ROLE", "DEFAULT_ADMIN_ROLE"):
         word = getattr(system.timelock, role)()
         demand(not system.timelock.hasRole(word, deployer), f"the deployer still holds {role} of the timelock")
@@ -477,6 +474,8 @@ def _check_layers(system: System, demand: Callable[[bool, str], None], same: Cal
         demand(same(underwriter.backstop(), backstop), f"the {whose} layer knows another backstop")
         demand(same(backstop.underwriter(), underwriter), f"the {whose} backstop obeys another underwriter")
         demand(same(backstop.asset(), system.asset), f"the {whose} backstop holds another asset")
+        made = system.factory.backstop_of(address_of(underwriter))
+        demand(same(made, backstop), f"the {whose} layer isn't the factory's")
         kept, wanted = underwriter.terms(address_of(fund)), layer.config
         demand(bool(kept.registered), f"the fund isn't registered with the {whose} layer")
         terms = (int(kept.limit), int(kept.window_cap), int(kept.window_length), int(kept.premium_bps))

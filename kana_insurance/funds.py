@@ -14,7 +14,7 @@ from eth_utils import keccak
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.client import Client, Figure, Refusal, moment
 from kana_insurance.config import StakersConfig
-from kana_insurance.deployment import LOCAL_CHAINS, make_layer
+from kana_insurance.deployment import LOCAL_CHAINS, layer_terms, wire_layer
 
 #: Funds in one page of the lens.
 PAGE = 64
@@ -156,15 +156,18 @@ class Funds:
             if not plan.isolated and str(self.factory.shared_fund(plan.asset)) != ZERO:
                 raise Refusal(f"{plan.asset} has a shared fund already: add --isolated for one of a single market")
             address = str(self.factory.fund_address(terms, salt))
-            payload = self.backend.encode(self.factory.create_fund, terms, plan.isolated, salt)
-            if waiting := self._step(account, payload, "created", address, travel):
+            calls = [self.backend.encode(self.factory.create_fund, terms, plan.isolated, salt)]
+            if plan.stakers is not None:
+                layer = self._layer_terms(plan, account)
+                calls.append(self.backend.encode(self.factory.create_layer, layer, salt))
+            if waiting := self._step(account, calls, "created", address, travel):
                 return waiting
         fund = self.backend.at("InsuranceFund", address)
         if not fund.setup_finished():
-            self._wire(account, plan, fund)
+            self._wire(account, plan, fund, salt)
         if plan.venue is not None and str(self.factory.fund_of(plan.venue, plan.market_id)) != address:
-            payload = self.backend.encode(self.factory.assign, plan.venue, plan.market_id, address)
-            if waiting := self._step(account, payload, "assigned", address, travel):
+            calls = [self.backend.encode(self.factory.assign, plan.venue, plan.market_id, address)]
+            if waiting := self._step(account, calls, "assigned", address, travel):
                 return waiting
         return {"step": "done", **self.page([address])[0]}
 
@@ -181,18 +184,23 @@ class Funds:
             config.fund_bps if plan.fund_bps is None else plan.fund_bps,
         )
 
-    def _step(self, account: Any, payload: bytes, what: str, fund: str, travel: bool) -> dict[str, Any] | None:
-        """Schedule a call of the factory, or execute it when it is ready; None once it is done."""
-        timelock = self.system.timelock
-        call = (address_of(self.factory), 0, payload, _NO_WORD, keccak(payload))
-        operation = timelock.hash_operation(*call)
+    def _layer_terms(self, plan: Plan, account: Any) -> tuple[Any, ...]:
+        config = StakersConfig(limit=plan.stakers or 0)
+        return layer_terms(config, self.backend.at("KanaUSDT", plan.asset), address_of(account))
+
+    def _step(self, account: Any, calls: list[bytes], what: str, fund: str, travel: bool) -> dict[str, Any] | None:
+        """Schedule calls of the factory as one batch, or execute it when it is ready; None once it is done."""
+        timelock, factory = self.system.timelock, address_of(self.factory)
+        batch = ([factory] * len(calls), [0] * len(calls), calls, _NO_WORD, keccak(b"".join(calls)))
+        operation = timelock.hash_operation_batch(*batch)
         ready = int(timelock.get_timestamp(operation))
         if ready == _DONE:
             return None
         if ready == 0:
             # Tried first, so that what the factory or the fund would refuse is told before the delay, not after it.
-            self.backend.simulate(address_of(timelock), address_of(self.factory), payload)
-            timelock.schedule(*call, int(timelock.get_minimum_delay()), sender=account)
+            for payload in calls:
+                self.backend.simulate(address_of(timelock), factory, payload)
+            timelock.schedule_batch(*batch, int(timelock.get_minimum_delay()), sender=account)
             ready = int(timelock.get_timestamp(operation))
         now = self.backend.timestamp()
         if now < ready:
@@ -206,23 +214,20 @@ class Funds:
                     "next": "run the same command again then",
                 }
             self.backend.travel(ready - now)
-        timelock.execute(*call, sender=account)
+        timelock.execute_batch(*batch, sender=account)
         return None
 
-    def _wire(self, account: Any, plan: Plan, fund: Any) -> None:
+    def _wire(self, account: Any, plan: Plan, fund: Any, salt: bytes) -> None:
         """Register the plan's market, place its stakers, open the fund."""
         if plan.venue is not None and not fund.market(plan.venue, plan.market_id).registered:
             fund.register_market(plan.venue, plan.market_id, plan.is_perp, sender=account)
             if plan.max_insurance > 0:
                 fund.set_max_insurance(plan.venue, plan.market_id, plan.max_insurance, sender=account)
         if plan.stakers is not None and str(fund.layers().staked) == ZERO:
-            asset = self.backend.at("KanaUSDT", plan.asset)
-            governance = address_of(self.system.timelock)
-
-            def make(_part: str, contract: str, *values: Any) -> Any:
-                return self.backend.deploy(contract, *values, sender=account)
-
-            terms = StakersConfig(limit=plan.stakers)
-            underwriter, _ = make_layer(terms, fund, asset, governance, account, make)
-            fund.set_layers(address_of(underwriter), ZERO, self.system.config.staker_bps, sender=account)
+            layer = str(self.factory.layer_by_salt(salt))
+            underwriter = self.backend.at("Underwriter", layer)
+            backstop = self.backend.at("Backstop", str(self.factory.backstop_of(layer)))
+            if not underwriter.setup_finished():
+                wire_layer(underwriter, backstop, fund, StakersConfig(limit=plan.stakers), account)
+            fund.set_layers(layer, ZERO, self.system.config.staker_bps, sender=account)
         fund.finish_setup(sender=account)

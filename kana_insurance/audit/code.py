@@ -17,7 +17,7 @@ from eth_utils import keccak, to_checksum_address
 from kana_insurance import orders
 from kana_insurance.amounts import WAD_DECIMALS
 from kana_insurance.audit.findings import Checks
-from kana_insurance.audit.site import Fund, Layer, Market, Part, Site
+from kana_insurance.audit.site import BLUEPRINTS, Fund, Layer, Market, Part, Site
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.backends.artifacts import artifact, prepare
 
@@ -86,12 +86,16 @@ def source(contract: str) -> Source:
 
 def check_code(site: Site, checks: Checks) -> None:
     """Every contract of the project's source, and the funds' blueprint."""
-    prepare({part.contract for part in site.parts()} | {"InsuranceFund"})
+    prepare({part.contract for part in site.parts()} | set(BLUEPRINTS))
     for part in site.parts():
         with checks.reading(part.name):
             _check_part(site, checks, part)
-    with checks.reading("blueprint of funds"):
-        _check_blueprint(site, checks)
+    factory = site.factory.instance
+    views = (factory.fund_blueprint, factory.underwriter_blueprint, factory.backstop_blueprint)
+    for contract, view in zip(BLUEPRINTS, views, strict=True):
+        name = f"blueprint {contract}"
+        with checks.reading(name):
+            _check_blueprint(site, checks, name, contract, str(view()))
 
 
 def _check_part(site: Site, checks: Checks, part: Part) -> None:
@@ -122,15 +126,14 @@ def _difference(code: bytes, wanted: Source, part: Part) -> str:
     return f"the code at {part.address} is not {part.contract} of this source: it differs from byte {first} on"
 
 
-def _check_blueprint(site: Site, checks: Checks) -> None:
-    name, address = "blueprint of funds", str(site.factory.instance.fund_blueprint())
-    if site.blueprint is not None:
-        checks.points_at(name, "the factory's blueprint", address, site.blueprint)
-    code, wanted = site.backend.code(address), _PREAMBLE + source("InsuranceFund").creation
+def _check_blueprint(site: Site, checks: Checks, name: str, contract: str, address: str) -> None:
+    if contract in site.blueprints:
+        checks.points_at(name, "the factory's blueprint", address, site.blueprints[contract])
+    code, wanted = site.backend.code(address), _PREAMBLE + source(contract).creation
     # The compiler's footer, which nothing runs, tells sources that differ in comments alone apart.
     footer = int.from_bytes(wanted[-2:], "big")
     right = len(code) == len(wanted) and code[:-footer] == wanted[:-footer]
-    checks.demand(right, name, f"the code at {address} is not the creation code of InsuranceFund of this source")
+    checks.demand(right, name, f"the code at {address} is not the creation code of {contract} of this source")
 
 
 def _equal(found: Any, wanted: Any) -> bool:
@@ -181,7 +184,9 @@ def _values(site: Site, part: Part) -> dict[str, Any]:
     if part is site.timelock:
         return {"MIN_DELAY_FLOOR": site.config.timelock_floor}
     if part is site.factory:
-        return {"notices": site.notices.address, "fund_blueprint": site.blueprint}
+        names = ("fund_blueprint", "underwriter_blueprint", "backstop_blueprint")
+        made = {name: site.blueprints.get(contract) for name, contract in zip(names, BLUEPRINTS, strict=True)}
+        return {"notices": site.notices.address, **made}
     return {}
 
 

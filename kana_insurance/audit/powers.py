@@ -129,7 +129,7 @@ def _venues(site: Site, fund: Fund) -> list[str]:
 def _after(site: Site, role: str, may: tuple[str, ...]) -> str:
     """What must pass before a call takes effect."""
     if role == "guardian":
-        return "at once, for at most 7 days"
+        return "at once, 7 days at most"
     if role != "governance":
         return "at once"
     try:
@@ -139,4 +139,4 @@ def _after(site: Site, role: str, may: tuple[str, ...]) -> str:
             raise
         return "unreadable"
     noticed = any(name in may for name in _NOTICED)
-    return f"{hours / 24:g} days" + ("; a notice before what lets more be drawn" if noticed else "")
+    return f"{hours / 24:g} days" + ("; a notice for more" if noticed else "")

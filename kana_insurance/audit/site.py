@@ -17,6 +17,8 @@ from kana_insurance.deployment import LOCAL_CHAINS, DeploymentRecord, System
 
 #: Funds in one page of the factory.
 PAGE = 64
+#: What the factory makes, in the order of its constructor's last arguments.
+BLUEPRINTS = ("InsuranceFund", "Underwriter", "Backstop")
 #: A merger of a merger of …: more than there can be.
 MAX_SUCCESSORS = 64
 
@@ -152,10 +154,10 @@ class Site:
         return Part("notices", "NoticeBoard", self.system.notices)
 
     @property
-    def blueprint(self) -> str | None:
-        """Where the record says that the funds' blueprint is."""
+    def blueprints(self) -> dict[str, str]:
+        """Where the record says that the factory's blueprints are, by contract."""
         arguments = self.record.constructor_args.get("factory", [])
-        return str(arguments[3]) if len(arguments) > 3 else None
+        return {contract: str(address) for contract, address in zip(BLUEPRINTS, arguments[3:], strict=False)}
 
     @cached_property
     def feeds(self) -> list[tuple[Market, Part]]:

@@ -136,6 +136,8 @@ def _check_layer(site: Site, checks: Checks, layer: Layer) -> None:
     underwriter, backstop = layer.underwriter, layer.backstop
     checks.points_at(underwriter.name, "the backstop", underwriter.instance.backstop(), backstop)
     checks.points_at(backstop.name, "the underwriter", backstop.instance.underwriter(), underwriter)
+    made = str(site.factory.instance.backstop_of(underwriter.address))
+    checks.demand(same(made, backstop), underwriter.name, "the factory did not make it with its backstop")
     checks.points_at(underwriter.name, "the asset", underwriter.instance.asset(), layer.asset)
     checks.points_at(backstop.name, "the asset", backstop.instance.asset(), layer.asset)
     for address in underwriter.instance.funds():

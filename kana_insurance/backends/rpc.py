@@ -27,7 +27,7 @@ from kana_insurance.orders import private_key, sign_digest
 GAS = 5_000_000
 DEPLOY_GAS = 14_000_000
 #: Calls that create a contract, or may.
-CREATING = frozenset({"create_fund", "execute"})
+CREATING = frozenset({"create_fund", "create_layer", "execute", "execute_batch"})
 MAX_FEE = 100 * 10**9
 #: Calls, and transactions, in one JSON-RPC request at most; Anvil stalls on a thousand transactions at once.
 CHUNK = 1_000

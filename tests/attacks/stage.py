@@ -377,7 +377,7 @@ class Stage:
         I1, I2, I3, I4, I5, I9, I10, I13, M14, M26.
         """
         fund, venue = self.fund_state(), self.venue_state()
-        assert fund == self.pool.state()
+        assert fund == self.pool.state(), (fund, self.pool.state())
         assert venue == self.model.state()
         invariants.check_fund(fund, donations=0)
         bad_debts = {market: kept["bad_debt"] for (_, market), kept in fund["markets"].items()}

@@ -10,7 +10,7 @@ from ape import chain, project
 
 from kana_insurance import reader
 from kana_insurance.backends import address_of
-from kana_insurance.deployment import LOCAL_STAKERS, MarketConfig
+from kana_insurance.deployment import LOCAL_STAKERS, ROLES, MarketConfig
 from kana_insurance.kit import deploy_kit
 from kana_insurance.model import invariants
 from kana_insurance.testing import COIN, Kit, U, reverts_with
@@ -142,6 +142,8 @@ def every_call(kit: Kit) -> list[tuple[str, str, str, bytes]]:
     """(contract, function, its address, call data) of every function, with arguments that can work."""
     targets = {
         "InsuranceFund": kit.fund,
+        "FundFactory": kit.factory,
+        "NoticeBoard": kit.notices,
         "Underwriter": kit.underwriter,
         "Backstop": kit.backstop,
         "ClearingHouse": kit.house,
@@ -173,9 +175,9 @@ def hooked(kana: Kit, backend: Any) -> Kit:
         script.execute(token, kit.encode(token, "approve", address_of(spender), 10**15), sender=actors.deployer)
     script.execute(kit.house, kit.encode(kit.house, "deposit", 500 * U), sender=actors.deployer)
     script.execute(kit.house, kit.encode(kit.house, "add_margin", 0, 100 * U), sender=actors.deployer)
-    for contract, roles in ((kit.fund, ("TREASURER_ROLE", "GUARDIAN_ROLE")), (kit.registry, ("GUARDIAN_ROLE",))):
+    for contract, roles in ((kit.fund, ("TREASURER", "GUARDIAN")), (kit.registry, ("GUARDIAN",))):
         for role in roles:
-            contract.grantRole(getattr(contract, role)(), script, sender=kit.governance)
+            contract.grantRole(ROLES[role], script, sender=kit.governance)
     kit.timelock.grantRole(kit.timelock.PROPOSER_ROLE(), script, sender=kit.governance)
     calls = [(target, data) for _, _, target, data in every_call(kit)]
     for start in range(0, len(calls), 32):

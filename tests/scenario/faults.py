@@ -197,8 +197,8 @@ def false_board(kit: Kit) -> System:
 
 def false_factory(kit: Kit) -> System:
     governance, board = address_of(kit.timelock), address_of(kit.notices)
-    blueprint = kit.factory.fund_blueprint()
-    terms = (governance, address_of(kit.actors.outsider), board, blueprint)
+    blueprints = (kit.factory.fund_blueprint(), kit.factory.underwriter_blueprint(), kit.factory.backstop_blueprint())
+    terms = (governance, address_of(kit.actors.outsider), board, *blueprints)
     other = kit.backend.deploy("FundFactory", *terms, sender=kit.actors.outsider)
     other.finish_setup(sender=kit.actors.outsider)
     return record_with(kit, factory=address_of(other))
@@ -324,12 +324,16 @@ FAULTS = (
     ),
     Fault("more code", more_code, "code", "feed of COIN / USD", "257 bytes follow the code of PriceFeed, must be 256"),
     Fault(
-        "other blueprint", other_blueprint, "code", "blueprint of funds", "is not the creation code of InsuranceFund"
+        "other blueprint",
+        other_blueprint,
+        "code",
+        "blueprint InsuranceFund",
+        "is not the creation code of InsuranceFund",
     ),
     Fault("setup reopened", reopened_setup, "setup", "fund", "its setup is not finished"),
     Fault("fund never opened", unfinished_fund, "setup", "fund 0x", "its setup is not finished", ("roles",)),
     Fault("false board", false_board, "wiring", "fund", "the notice board is 0x", ("code",)),
-    Fault("false factory", false_factory, "wiring", "fund", "the factory did not make it", ("code",)),
+    Fault("false factory", false_factory, "wiring", "fund", "the factory did not make it", ("code", "layers")),
     Fault("released market", released_market, "wiring", "ETH / USD", "it is not registered at its fund 0x"),
     Fault("other feed", other_feed, "wiring", "COIN / USD", "the feed is 0x"),
     Fault("missing layer", missing_layer, "layers", "fund", f"the staked layer is {ZERO}"),

@@ -58,7 +58,7 @@ def test_deploy__deployer_among_the_roles__refused(run_any: Run, deployed: Resul
 
 def test_deploy__broken_configuration__names_the_field(run_any: Run, folder: Path) -> None:
     path = folder / "broken.json"
-    path.write_text('{"threshold": 0}')
+    path.write_text('{"threshold": 5}')
     refused(run_any("deploy", "--account", "TEST::0", "--config", str(path)), "broken.json: proposers: Field required")
 
 

@@ -55,7 +55,7 @@ def test_audit__powers__from_the_chain(run: Run, kit: Kit) -> None:
     assert (treasurer["holders"], treasurer["may"]) == ([kit.actors.treasurer.address], ["withdraw_excess"])
     assert rows["governance", ("fund",)]["holders"] == [f"timelock {kit.timelock.address}"]
     assert "set_threshold" in rows["governance", ("fund",)]["may"]
-    assert rows["governance", ("fund",)]["after"] == "2 days; a notice before what lets more be drawn"
+    assert rows["governance", ("fund",)]["after"] == "2 days; a notice for more"
     assert rows["executor", ("timelock",)]["holders"] == [kit.actors.proposer.address]
     assert rows["venue", ("fund",)]["holders"] == [f"house {kit.house.address}"]
     assert rows["deployer", ()] == {

@@ -12,7 +12,7 @@ import pytest
 
 from kana_insurance import reader
 from kana_insurance.amounts import WAD
-from kana_insurance.backends import CONTRACTS, ROOT, ZERO, reach_tools
+from kana_insurance.backends import CONTRACTS, ROOT, ZERO, address_of, reach_tools
 from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
     LOCAL_STAKERS,
@@ -152,15 +152,23 @@ def test_deploy__other_assets__each_with_fund_and_venue(deploy_system: Any) -> N
     assert attach(kit.backend, record).others[0].fund.address == other.fund.address
 
 
+def fund_arguments(kit: Kit) -> list[Any]:
+    """Constructor arguments of a fund like the kit's, but of no factory."""
+    actors = kit.actors
+    roles = (kit.timelock, actors.treasurer, actors.guardian, actors.deployer, actors.treasury)
+    return [*map(address_of, (kit.asset, kit.notices)), ZERO, *map(address_of, roles), 1_000_000 * U, 3_000, 2_000]
+
+
 def test_check__fund_that_isnt_the_factorys__refused(kana: Kit, deploy_system: Any) -> None:
-    other = deploy_system()
-    for part, words in (
-        ("fund", "another shared fund"),
-        ("factory", "another shared fund"),
-        ("notices", "another notice"),
-    ):
+    other = deploy_system().system
+    wrong = {"fund": "isn't governed by the timelock", "factory": "factory isn't governed", "notices": "another notice"}
+    for part, words in wrong.items():
         with pytest.raises(DeploymentError, match=words):
-            check(replace(kana.system, **{part: getattr(other.system, part)}))
+            check(replace(kana.system, **{part: getattr(other, part)}))
+    fund = kana.backend.deploy("InsuranceFund", *fund_arguments(kana), sender=kana.actors.outsider)
+    fund.finish_setup(sender=kana.actors.deployer)
+    with pytest.raises(DeploymentError, match="another shared fund"):
+        check(replace(kana.system, fund=fund))
 
 
 def test_deploy__real_asset_without_code__refused(backend: Any, actors: Actors, outsider: Any) -> None:
@@ -300,21 +308,7 @@ def test_check__layer_whose_setup_isnt_finished__refused(staked: Kit, backend: A
 
 def test_check__setup_not_finished__refused(deploy_system: Any, backend: Any, actors: Actors) -> None:
     kit = deploy_system()
-    other = backend.deploy(
-        "InsuranceFund",
-        kit.asset.address,
-        kit.notices.address,
-        ZERO,
-        kit.timelock.address,
-        actors.treasurer.address,
-        actors.guardian.address,
-        actors.deployer.address,
-        actors.treasury.address,
-        1_000_000 * U,
-        3_000,
-        2_000,
-        sender=actors.deployer,
-    )
+    other = backend.deploy("InsuranceFund", *fund_arguments(kit), sender=actors.deployer)
     with pytest.raises(DeploymentError, match="still holds DEPLOYER of the fund"):
         check(replace(kit.system, fund=other))
 

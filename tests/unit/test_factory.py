@@ -57,7 +57,9 @@ def deploy_factory(kana: Kit, **overrides: Any) -> Any:
         "governance": kana.timelock,
         "deployer": kana.actors.deployer,
         "board": kana.system.notices,
-        "blueprint": kana.system.factory.fund_blueprint(),
+        "fund": kana.system.factory.fund_blueprint(),
+        "underwriter": kana.system.factory.underwriter_blueprint(),
+        "backstop": kana.system.factory.backstop_blueprint(),
     }
     return kana.backend.deploy("FundFactory", *{**plain, **overrides}.values(), sender=kana.actors.outsider)
 
@@ -84,16 +86,17 @@ def test_constructor__plain__creator_gets_nothing(kana: Kit) -> None:
         assert not factory.hasRole(role, actors.outsider)
 
 
-def test_constructor__blueprint_that_is_none__refused(kana: Kit) -> None:
+@pytest.mark.parametrize("part", ["fund", "underwriter", "backstop"])
+def test_constructor__blueprint_that_is_none__refused(kana: Kit, part: str) -> None:
     """T41: a plain contract, another version of ERC-5202, an empty one, an account."""
     code = bytes.fromhex("600080")
     for bad in (kana.fund.address, put_code(kana, b"\xfe\x71\x01" + code)):
         with reverts_with("factory: not a blueprint"):
-            deploy_factory(kana, blueprint=bad)
+            deploy_factory(kana, **{part: bad})
     for bad in (kana.actors.outsider.address, put_code(kana, b"\xfe\x71\x00")):
         with reverts_with("factory: blueprint without code"):
-            deploy_factory(kana, blueprint=bad)
-    assert deploy_factory(kana, blueprint=put_code(kana, b"\xfe\x71\x00" + code)).fund_count() == 0
+            deploy_factory(kana, **{part: bad})
+    assert deploy_factory(kana, **{part: put_code(kana, b"\xfe\x71\x00" + code)}).fund_count() == 0
 
 
 def test_constructor__bad_board_or_governor__refused(kana: Kit) -> None:
@@ -190,7 +193,7 @@ def test_fund_address__creation_code_of_any_length__whole(kana: Kit, length: int
 
     code = bytes(range(1, length + 1))
     blueprint = put_code(kana, blueprint_of(code)[10:])
-    factory = deploy_factory(kana, blueprint=blueprint)
+    factory = deploy_factory(kana, fund=blueprint)
     asset, *rest = terms_of(kana)
     values = (asset, kana.system.notices.address, factory.address, kana.timelock.address, *rest)
     tail = encode([*["address"] * 8, *["uint256"] * 3], values)
@@ -246,6 +249,36 @@ def test_create_fund__asset_without_code_or_of_other_decimals__refused(kana: Kit
         token = kana.backend.deploy("QuirkyToken", decimals, sender=kana.actors.outsider)
         with reverts_with("fund: bad decimals"):
             factory.create_fund(terms_of(kana, asset=token.address), False, salt(0), sender=kana.governance)
+
+
+def test_create_layer__terms__as_foretold(kana: Kit, factory: Any) -> None:
+    """Its parts know each other once its deployer has connected them (M23)."""
+    me = kana.actors.deployer
+    terms = (kana.asset.address, me.address, "Kana Backstop B", "KBAKB", 9, 2 * DAY, 7 * U)
+    foretold = tuple(factory.layer_addresses(terms, salt(0)))
+    receipt = factory.create_layer(terms, salt(0), sender=kana.governance)
+    name, event = logs(receipt, factory)[-1]
+    assert (name, event["underwriter"], event["backstop"]) == ("LayerCreated", *foretold)
+    underwriter, backstop = kana.backend.at("Underwriter", foretold[0]), kana.backend.at("Backstop", foretold[1])
+    assert (backstop.name(), backstop.symbol(), backstop.cooldown_days()) == ("Kana Backstop B", "KBAKB", 9)
+    assert (backstop.underwriter(), backstop.asset()) == (underwriter.address, kana.asset.address)
+    assert (underwriter.governance(), underwriter.setup_finished()) == (kana.timelock.address, False)
+    assert (factory.layer_by_salt(salt(0)), factory.backstop_of(underwriter)) == foretold
+    assert factory.backstop_of(backstop) == ZERO
+    underwriter.connect_backstop(backstop, sender=me)
+    underwriter.finish_setup(sender=me)
+    with reverts_with("factory: layer salt used"):
+        factory.create_layer(terms, salt(0), sender=kana.governance)
+    with reverts_with("factory: not governance"):
+        factory.create_layer(terms, salt(1), sender=me)
+
+
+def test_create_layer__bad_terms__the_layer_says_why(kana: Kit, factory: Any) -> None:
+    me = kana.actors.deployer.address
+    with reverts_with("roles: zero address"):
+        factory.create_layer((kana.asset.address, ZERO, "B", "B", 9, DAY, 0), salt(0), sender=kana.governance)
+    with reverts_with("backstop: cooldown out of bounds"):
+        factory.create_layer((kana.asset.address, me, "B", "B", 6, DAY, 0), salt(0), sender=kana.governance)
 
 
 def test_funds__pages__in_order_of_creation(factory: Any, create: Create) -> None:

@@ -215,10 +215,10 @@ def test_merger__not_the_factory__is_refused(pair: Pair, desk: Desk) -> None:
             pair.old.hand_over(pair.new, *pair.key, sender=account)
         with reverts_with("fund: not factory"):
             pair.new.adopt(pair.old, handed, sender=account)
-    # A fund without a factory is merged by nobody.
-    assert desk.fund.factory() == ZERO
+    # Another factory than a fund's own is nobody to it.
+    assert desk.fund.factory() == address_of(desk.kit.factory)
     with reverts_with("fund: not factory"):
-        desk.fund.hand_over(pair.new, *NONE, sender=desk.governance)
+        desk.fund.hand_over(pair.new, *NONE, sender=pair.factory)
 
 
 def test_hand_over__payouts_paused__is_refused(pair: Pair) -> None:

@@ -182,10 +182,10 @@ def test_noticed_call__in_time__is_made_once(pool: Pool) -> None:
         layer.set_fund(pool.fund, *terms, sender=governance)
     call = call_of(pool, *terms)
     layer.announce(call, sender=governance)
-    pool.backend.travel(17 * DAY - 2)
+    pool.backend.travel(17 * DAY - 60)
     with reverts_with("layer: notice not mature"):
         layer.set_fund(pool.fund, *terms, sender=governance)
-    pool.backend.travel(2)
+    pool.backend.travel(60)
     used = logs(layer.set_fund(pool.fund, *terms, sender=governance), layer)[1]
     assert (used[0], bytes(used[1]["id"])) == ("NoticeUsed", keccak(call))
     layer.set_fund(pool.fund, 0, 0, DAY, 0, sender=governance)

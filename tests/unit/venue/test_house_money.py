@@ -112,7 +112,7 @@ def test_deposit__out_of_bounds__refused(venue: Kit, amount: int, account: str |
 
 def test_deposit__before_setup_is_finished__refused(venue: Kit) -> None:
     actors = venue.actors
-    roles = (venue.timelock, actors.guardian, actors.deployer, actors.fee_recipient)
+    roles = (venue.timelock, actors.guardian, actors.deployer, actors.fee_recipient, venue.factory)
     registry = venue.backend.deploy("MarketRegistry", *roles, sender=actors.outsider)
     gateway = venue.backend.deploy("OrderGateway", registry, sender=actors.outsider)
     house = venue.backend.deploy("ClearingHouse", venue.asset, registry, gateway, sender=actors.outsider)
