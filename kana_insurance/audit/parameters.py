@@ -35,7 +35,7 @@ def check_parameters(site: Site, checks: Checks) -> None:
         for market in venue.markets:
             with checks.reading(market.name):
                 if venue.registry.instance.listed(market.number):
-                    _check_market(checks, venue, market)
+                    _check_market(site, checks, venue, market)
         with checks.reading(venue.registry.name):
             until = int(venue.registry.instance.trading_resume_at())
             paused = until > site.backend.timestamp()
@@ -110,7 +110,7 @@ def _compare_terms(checks: Checks, name: str, terms: Any, wanted: StakersConfig)
     checks.recorded(name, "premium_bps", int(terms.premium_bps), wanted.premium_bps)
 
 
-def _check_market(checks: Checks, venue: Venue, market: Market) -> None:
+def _check_market(site: Site, checks: Checks, venue: Venue, market: Market) -> None:
     name, params = market.name, venue.registry.instance.params(market.number)
     initial, maintenance = int(params.initial_margin_bps), int(params.maintenance_margin_bps)
     checks.within(name, "initial_margin_bps", initial, 1, BPS)
@@ -125,9 +125,12 @@ def _check_market(checks: Checks, venue: Venue, market: Market) -> None:
     checks.within(name, "grace", int(params.grace), MIN_GRACE, MAX_GRACE)
     for cap in ("min_notional", "open_interest_cap", "position_cap"):
         checks.within(name, cap, int(getattr(params, cap)), 1, MAX_AMOUNT)
+    kept = site.backend.at("InsuranceFund", str(params.fund)).market(venue.house.address, market.number)
+    checks.within(name, "max_insurance", int(kept.max_insurance), 0, MAX_AMOUNT)
     config = market.config
     if config is None:
         return
+    checks.recorded(name, "max_insurance", int(kept.max_insurance), config.max_insurance)
     terms = (
         "initial_margin_bps",
         "maintenance_margin_bps",

@@ -232,11 +232,13 @@ def test_audit__stray_tokens_and_new_parameters__noted(run: Run, kit: Kit) -> No
     kit.mint(kit.fund, 5)
     kit.mint(kit.gateway, 7 * U)
     kit.fund.set_threshold(2_000_000 * U, sender=kit.governance)
+    kit.fund.set_max_insurance(address_of(kit.house), 1, 40_000 * U, sender=kit.governance)
     result = run("audit", "--json")
     assert result.exit_code == 0, result.output
     said = [(row["level"], row["area"], row["part"], row["what"]) for row in json.loads(result.stdout)["findings"]]
     assert said == [
         ("note", "parameters", "fund", "threshold is 2000000000000, was deployed with 1000000000000"),
+        ("note", "parameters", "ETH / USD", "max_insurance is 40000000000, was deployed with 50000000000"),
         ("note", "balances", "fund", "it holds 0.000005 KanaUSDT that no book accounts for"),
         ("note", "balances", "gateway", "it holds 7 KanaUSDT that no book accounts for"),
     ]
