@@ -15,11 +15,12 @@ from kana_insurance.audit.code import source
 from kana_insurance.audit.findings import Checks
 from kana_insurance.audit.site import Site
 from kana_insurance.backends import address_of
-from kana_insurance.backends.rpc import RpcBackend
+from kana_insurance.backends.rpc import NodeError, RpcBackend
+from kana_insurance.client import Refusal
 from kana_insurance.config import FaucetConfig, FundConfig, MarketConfig, StakersConfig
 from kana_insurance.deployment import LOCAL_STAKERS, ROLES
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
-from tests.scenario.faults import FAULTS, Fault, node_of, put_code, stale_feed
+from tests.scenario.faults import FAULTS, Fault, node_of, put_code, second_guardian, stale_feed
 from tests.scenario.running import Run, refused
 from tests.utils.funds import merge
 
@@ -277,3 +278,45 @@ def test_audit__public_chain__events_from_the_first_block(kit: Kit) -> None:
         remote = deploy_kit(backend, kit.actors, stakers=LOCAL_STAKERS)
         assert Site(remote.system, Checks()).from_block == 0x40 + 1
         assert is_silent(audit(remote.system))
+
+
+def test_audit__node_without_old_states__asks_for_the_first_block(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = RpcBackend.code
+
+    def code(self: RpcBackend, address: str, block: int | None = None) -> bytes:
+        if block is not None:
+            raise NodeError("eth_getCode: missing trie node")
+        return read(self, address, None)
+
+    monkeypatch.setattr(RpcBackend, "code", code)
+    monkeypatch.setattr("kana_insurance.audit.site.LOCAL_CHAINS", frozenset())
+    with pytest.raises(Refusal, match=r"no old states \(eth_getCode: missing trie node\): name --from-block"):
+        audit(kit.system)
+    assert is_silent(audit(kit.system, from_block=0))
+
+
+def test_audit__node_without_events__says_what_it_could_not_see(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs no events is still checked, a stranger in a role too; the rest is noted."""
+    second_guardian(kit)
+
+    def refuse(*_: object) -> None:
+        raise NodeError("eth_getLogs: query returned more than 10000 results")
+
+    monkeypatch.setattr(RpcBackend, "logs", refuse)
+    monkeypatch.setattr(RpcBackend, "events", refuse)
+    report = audit(kit.system)
+    (finding,) = report.off
+    assert finding.what.startswith("GUARDIAN has 2 members, 1 of them in the record; who, the node's events don't say")
+    assert {note.area for note in report.notes} == {"allowances", "balances"}
+    assert all("query returned more than 10000 results" in note.what for note in report.notes)
+
+
+def test_audit__node_gone__no_finding(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that doesn't answer says nothing about a deployment."""
+
+    def refuse(*_: object) -> None:
+        raise NodeError("no node answers at http://127.0.0.1:1: refused")
+
+    monkeypatch.setattr(RpcBackend, "eth_calls", refuse)
+    with pytest.raises(NodeError, match="no node answers"):
+        audit(kit.system)
