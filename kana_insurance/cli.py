@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kana_insurance.amounts import WAD_DECIMALS, AmountError, parse_amount
-from kana_insurance.backends import ContractMissing, revert_reason
+from kana_insurance.backends import ContractMissing, reach_tools, revert_reason
 from kana_insurance.client import Client, Figure, Refusal
 from kana_insurance.deployment import DeploymentError, attach, network_name, read_record
 
@@ -298,8 +298,27 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
         click.echo(f"note: the record was not written: {OWN_NODE}", err=True)
 
 
+def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_json: bool) -> None:
+    """Audit the deployment on the connected network and print what was found.
+
+    Raises:
+        click.exceptions.Exit: with 1 if something is off; with ``strict`` if there is a note.
+    """
+    from kana_insurance.audit import audit
+    from kana_insurance.audit.show import show as show_audit
+
+    _refresh_build()
+    system = connect(record).system
+    with Console(stderr=True).status("auditing") as line:
+        report = audit(system, from_block, line.update)
+    show_audit(report, system, as_json=as_json)
+    if report.off or (strict and report.notes):
+        raise click.exceptions.Exit(1)
+
+
 def _refresh_build() -> None:
     """Compile what changed, imports included: Ape alone would deploy old code after an edit of a module."""
+    reach_tools()
     try:
         from tools.build import BuildError, refresh
     except ImportError:  # not run in the project's folder

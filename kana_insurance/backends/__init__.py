@@ -7,6 +7,7 @@ reads, ``fund.address`` is the address; structs go in as tuples and come out wit
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,12 @@ ZERO = "0x" + "00" * 20
 _BLUEPRINT_PREAMBLE = bytes.fromhex("fe7100")
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")
+
+
+def reach_tools() -> None:
+    """Let the project's tools be imported where it is run from its own folder: `ape run` takes that off the path."""
+    if Path.cwd().resolve() == ROOT and str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
 
 
 class Reverted(Exception):  # noqa: N818 - what happened, not a fault of the program
@@ -71,8 +78,14 @@ class Backend(Protocol):
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""
 
+    def code(self, address: str, block: int | None = None) -> bytes:
+        """The code at an address, in the latest block or an earlier one."""
+
     def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
         """Arguments of a contract's events of one name since a block, in order."""
+
+    def logs(self, address: str, topics: list[str | None], from_block: int = 0) -> list[list[str]]:
+        """Topics of a contract's logs that have those of ``topics`` (None: any) in their places, since a block."""
 
     def chain_id(self) -> int:
         """The chain's id."""

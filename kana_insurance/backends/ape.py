@@ -14,6 +14,9 @@ from eth_utils import to_checksum_address
 
 from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of, blueprint_of, decode_reason, source_of
 
+#: Blocks in one request for logs: public nodes refuse more than some thousands.
+LOG_BLOCKS = 5_000
+
 
 def _eth_call(params: dict[str, str | None], block: str, provider: Any) -> None:
     """A plain call, for its refusal alone."""
@@ -137,6 +140,24 @@ class ApeBackend:
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""
         return len(chain.provider.get_code(to_checksum_address(address_of(address)))) > 0
+
+    def code(self, address: str, block: int | None = None) -> bytes:
+        """The code at an address, in the latest block or an earlier one."""
+        found = chain.provider.get_code(to_checksum_address(address_of(address)), block_id=block)
+        return bytes(found)
+
+    def logs(self, address: str, topics: list[str | None], from_block: int = 0) -> list[list[str]]:
+        """Topics of a contract's logs that have those of ``topics`` (None: any) in their places, since a block."""
+        last, found = self.block_number(), []
+        for start in range(from_block, last + 1, LOG_BLOCKS):
+            query = {
+                "address": to_checksum_address(address_of(address)),
+                "fromBlock": hex(start),
+                "toBlock": hex(min(start + LOG_BLOCKS - 1, last)),
+                "topics": topics,
+            }
+            found += [list(log["topics"]) for log in chain.provider.make_request("eth_getLogs", [query])]
+        return found
 
     def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
         """Arguments of a contract's events of one name since a block, in order."""

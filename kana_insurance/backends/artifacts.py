@@ -14,7 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, source_of
+from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, reach_tools, source_of
+
+#: What is asked of the compiler, in the order of its output.
+FORMATS = "abi,layout,bytecode,bytecode_runtime"
 
 _known: dict[str, dict[str, Any]] = {}
 
@@ -28,6 +31,7 @@ def prepare(contracts: Iterable[str]) -> None:
     sources = [source_of(contract) for contract in contracts if contract not in _known]
     if not sources:
         return
+    reach_tools()
     try:
         from tools.build import BuildError
         from tools.outputs import compile_all
@@ -43,17 +47,22 @@ def prepare(contracts: Iterable[str]) -> None:
 def _compile(source: Path) -> dict[str, Any]:
     """Compile one contract with the compiler beside this Python."""
     vyper = Path(sys.executable).with_name("vyper")
-    command = [str(vyper), "--evm-version", EVM_VERSION, "-f", "abi,bytecode", str(source.relative_to(ROOT))]
+    command = [str(vyper), "--evm-version", EVM_VERSION, "-f", FORMATS, str(source.relative_to(ROOT))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ContractMissing(f"{source.stem} does not compile:\n{done.stderr.strip()}")
-    abi, bytecode = done.stdout.splitlines()
-    return {"abi": json.loads(abi), "bytecode": bytecode}
+    abi, layout, bytecode, runtime = done.stdout.splitlines()
+    return {
+        "abi": json.loads(abi),
+        "layout": json.loads(layout),
+        "bytecode": bytecode,
+        "bytecode_runtime": runtime,
+    }
 
 
 @cache
 def artifact(contract: str) -> dict[str, Any]:
-    """``abi`` and ``bytecode`` of a contract.
+    """``abi``, ``layout``, ``bytecode`` and ``bytecode_runtime`` of a contract.
 
     Raises:
         ContractMissing: as :func:`prepare`.

@@ -65,6 +65,24 @@ class BoaBackend:
         """Whether there is a contract at an address."""
         return len(boa.env.get_code(address_of(address))) > 0
 
+    def code(self, address: str, block: int | None = None) -> bytes:
+        """The code at an address.
+
+        Raises:
+            NotImplementedError: of an earlier block.
+        """
+        if block not in (None, self.block_number()):
+            raise NotImplementedError("titanoboa keeps no past blocks")
+        return bytes(boa.env.get_code(address_of(address)))
+
+    def logs(self, address: str, topics: list[str | None], from_block: int = 0) -> list[list[str]]:
+        """Not kept here.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(f"titanoboa keeps no past logs: {address} {topics} {from_block}")
+
     def events(self, contract: Any, name: str, from_block: int = 0) -> list[dict[str, Any]]:
         """Not kept here.
 

@@ -517,6 +517,16 @@ class RpcBackend:
         """Whether there is a contract at an address."""
         return len(self.rpc("eth_getCode", address_of(address), "latest")) > 2
 
+    def code(self, address: str, block: int | None = None) -> bytes:
+        """The code at an address, in the latest block or an earlier one."""
+        name = "latest" if block is None else hex(block)
+        return bytes.fromhex(self.rpc("eth_getCode", address_of(address), name)[2:])
+
+    def logs(self, address: str, topics: list[str | None], from_block: int = 0) -> list[list[str]]:
+        """Topics of a contract's logs that have those of ``topics`` (None: any) in their places, since a block."""
+        query = {"address": address_of(address), "fromBlock": hex(from_block), "topics": topics}
+        return [log["topics"] for log in self.rpc("eth_getLogs", query)]
+
     def events(self, contract: RpcContract, name: str, from_block: int = 0) -> list[dict[str, Any]]:
         """Arguments of a contract's events of one name since a block, in order."""
         query = {"address": contract.address, "fromBlock": hex(from_block), "topics": [contract.topic(name)]}

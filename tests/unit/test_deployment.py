@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from kana_insurance import reader
 from kana_insurance.amounts import WAD
-from kana_insurance.backends import CONTRACTS, ZERO, address_of
+from kana_insurance.backends import CONTRACTS, ROOT, ZERO, address_of, reach_tools
 from kana_insurance.cli import HINTS
 from kana_insurance.deployment import (
     LOCAL_STAKERS,
@@ -442,3 +443,16 @@ def test_reader__after_trades__the_books_of_the_chain(kana: Kit, trader: Any, co
 def test_config__json_round_trip__equal(kana: Kit) -> None:
     again = DeploymentConfig.model_validate_json(kana.system.config.model_dump_json())
     assert again == kana.system.config
+
+
+def test_reach_tools__own_folder_off_the_path__put_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`ape run` takes it off: deploy would then find nothing to compile stale code with. Elsewhere it stays off."""
+    without = [entry for entry in sys.path if entry not in ("", str(ROOT))]
+    monkeypatch.setattr(sys, "path", list(without))
+    monkeypatch.chdir(tmp_path)
+    reach_tools()
+    assert sys.path == without
+    monkeypatch.chdir(ROOT)
+    reach_tools()
+    reach_tools()
+    assert sys.path == [*without, str(ROOT)]
