@@ -1,6 +1,6 @@
 """A backstop and its underwriter, contracts and model, through thousands of moves (I6, I7, I11; M19 to M23, M37).
 
-Deposits, requests on many days, cancels, claims, transfers, operators, revenue, slashes, pauses and time. 2,500 steps
+Deposits, requests on many days, cancels, claims, transfers, operators, revenue, slashes, pauses and time. 1,500 steps
 as a rule, 50,000 with ``KANA_DEEP=1``; a failure is cut down to the moves that it needs and printed.
 """
 
@@ -247,7 +247,7 @@ def cut_down(side: Stakers, moves: list[Move], failing: Callable[[Stakers, list[
 
 
 def test_backstop_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    steps, length = (50_000 if DEEP else 2_500), 150
+    steps, length = (50_000 if DEEP else 1_500), 150
     with own_chain():
         side = Stakers(deploy(), Chain())
         for number in count():

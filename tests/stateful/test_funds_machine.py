@@ -1,7 +1,7 @@
 """Four funds at once, contracts and models: a shared and an isolated market in each of two assets (I8, M16 to M18).
 
 Each move concerns one fund, or a merger of two; afterwards every other one is what it was to the unit, and all are what
-the models say. 3,000 steps as a rule, 50,000 with ``KANA_DEEP=1``.
+the models say. 1,500 steps as a rule, 50,000 with ``KANA_DEEP=1``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.stateful.chain import Cached, Chain
 from tests.stateful.twins import own_chain
 
 DEEP = bool(os.environ.get("KANA_DEEP"))
-STEPS = 50_000 if DEEP else 3_000
+STEPS = 50_000 if DEEP else 1_500
 MOVES = 150
 DECIMALS = (6, 18)
 CAPS = {"open_interest_cap": 10**6 * COIN, "position_cap": 10**6 * COIN}

@@ -68,7 +68,7 @@ def carry_out(kit: Kit, plan: Plan) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def staked(kana: Kit, backend: Any, actors: Any) -> Kit:
+def with_stakers(kana: Kit, backend: Any, actors: Any) -> Kit:
     """A system with stakers behind the fund; deployed after the one without."""
     assert kana.underwriter is None
     return deploy_kit(backend, actors, stakers=LOCAL_STAKERS)
@@ -105,9 +105,9 @@ def test_actions__meanings__one_for_each_call_and_value_and_none_left_over() -> 
 
 
 @pytest.mark.parametrize("action", actions(), ids=lambda one: f"{one.contract}.{one.function}")
-def test_encode__as_the_contract_has_it__and_back(staked: Kit, action: Action) -> None:
+def test_encode__as_the_contract_has_it__and_back(with_stakers: Kit, action: Action) -> None:
     """The call data is that of the contract's own encoder; decoding gives the values again."""
-    parts = governance(staked).directory.of({action.contract})
+    parts = governance(with_stakers).directory.of({action.contract})
     values = sample(action)
     payload = action.encode(values)
     nested = [
@@ -116,7 +116,7 @@ def test_encode__as_the_contract_has_it__and_back(staked: Kit, action: Action) -
         else values[entry["name"]]
         for entry in action.inputs
     ]
-    assert payload == staked.encode(parts[0].at, action.function, *nested)
+    assert payload == with_stakers.encode(parts[0].at, action.function, *nested)
     found = recognise(payload, action.contract)
     assert found == action
     decoded = action.decode(payload)
@@ -126,10 +126,12 @@ def test_encode__as_the_contract_has_it__and_back(staked: Kit, action: Action) -
 
 
 @pytest.mark.parametrize("action", actions(), ids=lambda one: f"{one.contract}.{one.function}")
-def test_describe__any_call__its_name_and_values(staked: Kit, action: Action) -> None:
-    operator = governance(staked)
+def test_describe__any_call__its_name_and_values(with_stakers: Kit, action: Action) -> None:
+    operator = governance(with_stakers)
     part = operator.directory.of({action.contract})[0]
-    values = sample(action) | {name: address_of(staked.asset) for name in ("token", "asset") if name in sample(action)}
+    values = sample(action) | {
+        name: address_of(with_stakers.asset) for name in ("token", "asset") if name in sample(action)
+    }
     text = operator._describe(part.address, action.encode(values))
     assert text.startswith(f"{part.name}.{action.name}(")
     if "threshold" in values or "limit" in values:
@@ -137,16 +139,16 @@ def test_describe__any_call__its_name_and_values(staked: Kit, action: Action) ->
     assert ("guardian" in text) >= ("role" in values)
 
 
-def test_describe__announcement_of_a_call__both_in_words(staked: Kit) -> None:
-    operator = governance(staked)
-    inner = staked.encode(staked.fund, "set_max_insurance", staked.house, 1, 70_000 * U)
-    outer = staked.encode(staked.notices, "announce", staked.fund, inner)
+def test_describe__announcement_of_a_call__both_in_words(with_stakers: Kit) -> None:
+    operator = governance(with_stakers)
+    inner = with_stakers.encode(with_stakers.fund, "set_max_insurance", with_stakers.house, 1, 70_000 * U)
+    outer = with_stakers.encode(with_stakers.notices, "announce", with_stakers.fund, inner)
     words = "notices.announce(fund, fund.set-max-insurance(house, 1 (ETH / USD), 70,000 KanaUSDT))"
-    assert operator._describe(staked.notices.address, outer) == words
-    assert operator._describe(staked.fund.address, b"\x00\x00\x00\x00") == "fund: 0x00000000"
+    assert operator._describe(with_stakers.notices.address, outer) == words
+    assert operator._describe(with_stakers.fund.address, b"\x00\x00\x00\x00") == "fund: 0x00000000"
     assert operator._describe(ACCOUNT, b"").startswith(ACCOUNT)
     # Cut short: a selector without its arguments.
-    assert operator._describe(staked.fund.address, inner[:20]).startswith("fund: 0x")
+    assert operator._describe(with_stakers.fund.address, inner[:20]).startswith("fund: 0x")
 
 
 def test_catalogue__all_or_one__arguments_and_how_they_are_written() -> None:
@@ -179,19 +181,21 @@ def test_catalogue__all_or_one__arguments_and_how_they_are_written() -> None:
         ("cancel-notice", ("five",), "id: 'five' is not"),
     ],
 )
-def test_plan__misspelt__says_how_it_is_written(staked: Kit, name: str, texts: tuple[str, ...], words: str) -> None:
+def test_plan__misspelt__says_how_it_is_written(
+    with_stakers: Kit, name: str, texts: tuple[str, ...], words: str
+) -> None:
     with pytest.raises(Misspelt) as caught:
-        governance(staked).plan(name, texts)
+        governance(with_stakers).plan(name, texts)
     assert words in str(caught.value)
 
 
-def test_plan__raw__base_units(staked: Kit) -> None:
-    plan = governance(staked, raw=True).plan("set-window", ("2000000", "3600"))
+def test_plan__raw__base_units(with_stakers: Kit) -> None:
+    plan = governance(with_stakers, raw=True).plan("set-window", ("2000000", "3600"))
     assert plan.values == {"cap": 2 * U, "length": 3_600}
 
 
-def test_plan__value_left_out__stays_as_it_is(staked: Kit) -> None:
-    plan = governance(staked).plan("set-fees", ("ETH / USD", "maker_fee_bps=0.03%"))
+def test_plan__value_left_out__stays_as_it_is(with_stakers: Kit) -> None:
+    plan = governance(with_stakers).plan("set-fees", ("ETH / USD", "maker_fee_bps=0.03%"))
     assert plan.values == {"market_id": 1, "taker_fee_bps": 5, "maker_fee_bps": 3, "fund_fee_bps": 5_000}
     assert row(plan, "maker_fee_bps") == (Figure(2, 2, "%"), Figure(3, 2, "%"))
     assert row(plan, "taker_fee_bps") == (Figure(5, 2, "%"), Figure(5, 2, "%"))
@@ -219,29 +223,29 @@ SETTERS: list[tuple[str, str | None, tuple[str, ...], str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "on", "texts", "parameter", "old", "new"), SETTERS, ids=[one[0] for one in SETTERS])
 def test_propose_and_execute__a_setter__old_and_new_and_done(
-    staked: Kit, name: str, on: str | None, texts: tuple[str, ...], parameter: str, old: str, new: str
+    with_stakers: Kit, name: str, on: str | None, texts: tuple[str, ...], parameter: str, old: str, new: str
 ) -> None:
     """None of these lets more be drawn: no notice, one operation, and the new value is there afterwards."""
-    plan = governance(staked).plan(name, texts, on)
+    plan = governance(with_stakers).plan(name, texts, on)
     assert [one.text() if isinstance(one, Figure) else one for one in row(plan, parameter)] == [old, new]
     assert (plan.notices, len(plan.operations), plan.delay) == ([], 1, 2 * DAY)
-    shown = carry_out(staked, plan)
+    shown = carry_out(with_stakers, plan)
     assert shown["state"] == "done"
     change = next(entry for entry in shown["changes"] if entry["parameter"] == parameter)
     assert [one.text() if isinstance(one, Figure) else one for one in (change["before"], change["now"])] == [old, new]
 
 
-def test_conditions__of_pauses__as_they_are(staked: Kit) -> None:
-    operator = governance(staked)
+def test_conditions__of_pauses__as_they_are(with_stakers: Kit) -> None:
+    operator = governance(with_stakers)
     fund, registry = (operator.directory.find(name) for name in ("fund", "registry"))
     assert fund is not None
     assert registry is not None
     assert condition(fund, "resume_payouts", {}) == ("payouts", "open", "open")
     assert condition(registry, "resume_trading", {}) == ("trading", "never paused", "open")
     assert condition(fund, "resume_layer", {"place": 0}) == ("layer", "never suspended", "in use")
-    staked.fund.pause_payouts(DAY, sender=staked.actors.guardian)
-    staked.registry.pause_trading(DAY, sender=staked.actors.guardian)
-    staked.fund.suspend_layer(0, DAY, sender=staked.actors.guardian)
+    with_stakers.fund.pause_payouts(DAY, sender=with_stakers.actors.guardian)
+    with_stakers.registry.pause_trading(DAY, sender=with_stakers.actors.guardian)
+    with_stakers.fund.suspend_layer(0, DAY, sender=with_stakers.actors.guardian)
     for part, function, values in (
         (fund, "resume_payouts", {}),
         (registry, "resume_trading", {}),
@@ -255,13 +259,13 @@ def test_conditions__of_pauses__as_they_are(staked: Kit) -> None:
 # -------------------------------------------------------------------- which contract
 
 
-def test_choose__several__asks_for_one(staked: Kit) -> None:
-    operator = governance(staked)
+def test_choose__several__asks_for_one(with_stakers: Kit) -> None:
+    operator = governance(with_stakers)
     with pytest.raises(Refusal, match="--on: timelock, fund, registry"):
         operator.plan("grant-role", ("guardian", ACCOUNT))
     with pytest.raises(Refusal, match="'house' has no grant-role"):
         operator.plan("grant-role", ("guardian", ACCOUNT), "house")
-    by_address = operator.plan("grant-role", ("guardian", ACCOUNT), staked.fund.address)
+    by_address = operator.plan("grant-role", ("guardian", ACCOUNT), with_stakers.fund.address)
     assert by_address.part.name == "fund"
 
 
@@ -319,9 +323,9 @@ def market(name: str, **options: Any) -> MarketConfig:
     ],
 )
 def test_plan__more_may_be_drawn__notice_first(
-    staked: Kit, name: str, less: tuple[str, ...], more: tuple[str, ...]
+    with_stakers: Kit, name: str, less: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
-    operator = governance(staked)
+    operator = governance(with_stakers)
     assert operator.plan(name, less).notices == []
     plan = operator.plan(name, more)
     assert [one.state for one in plan.notices] == ["none"]
@@ -329,7 +333,7 @@ def test_plan__more_may_be_drawn__notice_first(
     assert (first.predecessor, last.predecessor) == (NO_WORD, first.id)
     assert operator.notices.takes(plan.notices[0]) == 17 * DAY
     assert "17 days" in operator.page_of(plan)["notice"]
-    shown = carry_out(staked, plan)
+    shown = carry_out(with_stakers, plan)
     assert shown["state"] == "done"
     assert operator.page()["operations"] == operator.page()["notices"] == []
 
@@ -342,8 +346,8 @@ def test_plan__no_stakers__notice_of_two_days(kana: Kit) -> None:
     assert kana.fund.threshold() == 5 * U
 
 
-def test_page__from_proposal_to_lapse__states_and_progress(staked: Kit) -> None:
-    operator, proposer = governance(staked), staked.actors.proposer
+def test_page__from_proposal_to_lapse__states_and_progress(with_stakers: Kit) -> None:
+    operator, proposer = governance(with_stakers), with_stakers.actors.proposer
     plan = operator.plan("set-threshold", ("5",))
     operator.propose(plan, proposer)
     first, last = plan.operations
@@ -354,20 +358,20 @@ def test_page__from_proposal_to_lapse__states_and_progress(staked: Kit) -> None:
         operator.execute(last.name, proposer)
     with pytest.raises(Refusal, match="its delay runs"):
         operator.execute(first.name[:9], proposer)
-    staked.travel(2 * DAY)
+    with_stakers.travel(2 * DAY)
     assert states(operator)[0] == "ready"
     assert operator.execute(None, proposer).shown["state"] == "done"
     assert states(operator) == ["notice running"]
-    staked.travel(3 * DAY)
+    with_stakers.travel(3 * DAY)
     (notice,) = operator.page()["notices"]
     assert (notice["of"], notice["state"]) == ("fund", "running")
     assert has_come(notice["progress"], "3 days", "17 days")
     assert notice["call"] == "fund.set-threshold(5 KanaUSDT)"
     with pytest.raises(Refusal, match=r"notice of fund: 3 days .*of 17 days"):
         operator.execute(last.name, proposer)
-    staked.travel(14 * DAY)
+    with_stakers.travel(14 * DAY)
     assert (states(operator), operator.page()["notices"][0]["state"]) == (["ready"], "may be made")
-    staked.travel(7 * DAY)
+    with_stakers.travel(7 * DAY)
     assert states(operator) == ["notice lapsed: propose it again"]
     with pytest.raises(Refusal, match="propose it again"):
         operator.execute(last.name, proposer)
@@ -377,7 +381,7 @@ def test_page__from_proposal_to_lapse__states_and_progress(staked: Kit) -> None:
     operator.propose(again, proposer)
     operator.execute(again.operations[0].name, proposer, skip_delay=True)
     assert operator.execute(last.name, proposer, skip_delay=True).shown["state"] == "done"
-    assert staked.fund.threshold() == 5 * U
+    assert with_stakers.fund.threshold() == 5 * U
     assert [entry["state"] for entry in operator.page(every=True)["operations"]] == ["done"] * 3
 
 
@@ -391,24 +395,24 @@ def has_come(progress: str, passed: str, length: str) -> bool:
     return progress.startswith(passed) and progress.endswith(f" of {length}") and "hour" not in progress
 
 
-def test_page__notice_of_an_underwriter__progress(staked: Kit) -> None:
-    operator, proposer = governance(staked), staked.actors.proposer
+def test_page__notice_of_an_underwriter__progress(with_stakers: Kit) -> None:
+    operator, proposer = governance(with_stakers), with_stakers.actors.proposer
     plan = operator.plan("set-fund", ("fund", "limit=2000000"))
     operator.propose(plan, proposer)
     operator.execute(plan.operations[0].name, proposer, skip_delay=True)
-    staked.travel(5 * DAY)
+    with_stakers.travel(5 * DAY)
     (notice,) = operator.page()["notices"]
     assert notice["of"] == "stakers"
     assert has_come(notice["progress"], "5 days", "17 days")
     assert 12 * DAY - 9 <= notice["time_left"].value <= 12 * DAY
     # Withdrawn by name.
-    carry_out(staked, operator.plan("cancel-notice", (notice["id"],)))
+    carry_out(with_stakers, operator.plan("cancel-notice", (notice["id"],)))
     assert operator.page()["notices"] == []
     assert states(operator) == ["needs a notice: propose it again"]
 
 
-def test_cancel__announcement__void_with_it_and_proposed_anew(staked: Kit) -> None:
-    operator, proposer = governance(staked), staked.actors.proposer
+def test_cancel__announcement__void_with_it_and_proposed_anew(with_stakers: Kit) -> None:
+    operator, proposer = governance(with_stakers), with_stakers.actors.proposer
     plan = operator.plan("set-threshold", ("5",))
     operator.propose(plan, proposer)
     first, last = plan.operations
@@ -421,8 +425,8 @@ def test_cancel__announcement__void_with_it_and_proposed_anew(staked: Kit) -> No
         operator.cancel(first.name, proposer)
     again = operator.plan("set-threshold", ("5",))
     assert [one.calls for one in again.operations] == [first.calls, last.calls]
-    carry_out(staked, again)
-    assert staked.fund.threshold() == 5 * U
+    carry_out(with_stakers, again)
+    assert with_stakers.fund.threshold() == 5 * U
 
 
 def test_propose__the_same_again_after_it_was_done__another_operation(kana: Kit) -> None:
