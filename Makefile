@@ -25,7 +25,7 @@ demo: $(READY) ## Show the fund and its stakers living through a crash on a loca
 	@python tools/build.py
 	@python -m kana_insurance.demo
 
-test: $(READY) ## Run the tests: on two chains and in the model at once (PYTEST_ARGS=...)
+test: $(READY) ## Run the tests: on three chains and in the model at once (PYTEST_ARGS=...)
 	@tools/test.sh $(PYTEST_ARGS)
 
 test-deep: export KANA_DEEP := 1

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -273,11 +274,14 @@ def test_any_script__broken_record__says_so(run_any: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize("script", sorted(p.stem for p in SCRIPTS.glob("*.py") if p.stem != "replay"))
 def test_help__every_script__example_and_options(script: str) -> None:
-    result = CliRunner().invoke(load(script), ["--help"])
-    assert result.exit_code == 0
-    assert f"  ape run {script}" in result.output
-    assert "--network" in result.output
-    assert "--json" in result.output
+    command = load(script)
+    parts = [[name] for name in command.commands] if isinstance(command, click.Group) else [[]]
+    for part in parts:
+        result = CliRunner().invoke(command, [*part, "--help"])
+        assert result.exit_code == 0
+        assert " ".join(["  ape run", script, *part]) in result.output
+        assert "--network" in result.output
+        assert "--json" in result.output
 
 
 def ape_run(*arguments: str) -> subprocess.CompletedProcess[str]:
