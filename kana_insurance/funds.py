@@ -41,8 +41,11 @@ class Plan:
     market_id: int = 0
     is_perp: bool = True
     max_insurance: int = 0
-    #: What its stakers may be drawn on for life; None: no staked layer.
+    #: What stakers of its own may be drawn on for life; None: no layer of its own.
     stakers: int | None = None
+    #: Layers that there are, put behind it: they pay once their own governance has registered it (M23).
+    staked: str = ZERO
+    reinsurance: str = ZERO
 
 
 class Funds:
@@ -229,5 +232,7 @@ class Funds:
             backstop = self.backend.at("Backstop", str(self.factory.backstop_of(layer)))
             if not underwriter.setup_finished():
                 wire_layer(underwriter, backstop, fund, StakersConfig(limit=plan.stakers), account)
-            fund.set_layers(layer, ZERO, self.system.config.staker_bps, sender=account)
+            fund.set_layers(layer, plan.reinsurance, self.system.config.staker_bps, sender=account)
+        elif (plan.staked, plan.reinsurance) != (ZERO, ZERO):
+            fund.set_layers(plan.staked, plan.reinsurance, self.system.config.staker_bps, sender=account)
         fund.finish_setup(sender=account)
