@@ -4,7 +4,16 @@ from typing import Any
 
 import click
 
-from kana_insurance.cli import AddressType, KanaCommand, account_option, connect, json_option, record_option, refresh_build, show
+from kana_insurance.cli import (
+    AddressType,
+    KanaCommand,
+    account_option,
+    connect,
+    json_option,
+    record_option,
+    refresh_build,
+    show,
+)
 from kana_insurance.feeds import create_feed
 from kana_insurance.governance.words import Misspelt, parse_duration
 
