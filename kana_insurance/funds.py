@@ -132,6 +132,28 @@ class Funds:
             served.setdefault(fund, []).append(names.get((venue, market_id), f"{market_id} of {venue}"))
         return served
 
+    def skim(self, account: Any, fund: str | None = None, contributor: str | None = None) -> dict[str, Any]:
+        """Book what was transferred to a fund without a call, by default to the deployment's own (M6).
+
+        Raises:
+            Refusal: if it isn't a fund of the factory.
+        """
+        address = fund or address_of(self.system.fund)
+        if not self.factory.is_fund(address):
+            raise Refusal(f"{address} is no fund of the factory {address_of(self.factory)}")
+        contract = self.backend.at("InsuranceFund", address)
+        token = self.backend.at("KanaUSDT", str(contract.asset()))
+        whose = contributor or address_of(account)
+        before = int(contract.reserve())
+        contract.skim(whose, sender=account)
+        after, decimals, symbol = int(contract.reserve()), int(token.decimals()), str(token.symbol())
+        return {
+            "fund": address,
+            "contributor": whose,
+            "booked": Figure(after - before, decimals, symbol),
+            "reserve": Figure(after, decimals, symbol),
+        }
+
     # ------------------------------------------------------------------ creation
 
     def create(self, account: Any, plan: Plan, *, travel: bool = False) -> dict[str, Any]:

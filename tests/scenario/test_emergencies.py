@@ -2,93 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from kana_insurance.anvil import Anvil
 from kana_insurance.backends import ROOT, ZERO, Reverted, address_of
-from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.client import Client
 from kana_insurance.deployment import LOCAL_STAKERS
 from kana_insurance.governance import Governance
 from kana_insurance.kit import COIN, DAY, Actors, Kit, U, deploy_kit
 from kana_insurance.system import ROLES
-from tests.scenario.running import Run, load
-from tests.utils.documents import Command, mentioned, sections
+from tests.scenario.running import Run
+from tests.scenario.stages import Stage
+from tests.utils.documents import mentioned, sections
 
 PAGE = ROOT / "docs" / "emergencies.md"
 SECTIONS = sections(PAGE)
-#: Who has which role, by the number of Ape's test account.
-PEOPLE = {
-    "TREASURER": 1,
-    "GUARDIAN": 2,
-    "PROPOSER": 3,
-    "EXECUTOR": 3,
-    "TRADER": 6,
-    "MAKER": 7,
-    "ANYONE": 9,
-    "STAKER": 10,
-    "NEWCOMER": 11,
-}
 #: Grace and the hour after it, seconds (M28a).
 FLAG_LASTS = 600 + 3_600
-FREE = re.compile(r"when it is ready: ape run govern execute (0x\w+)")
-ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
-@dataclass
-class Stage:
-    """A system in an emergency.
-
-    Attributes:
-        kit: The system.
-        values: What the page's words in capitals stand for.
-        record: Its record, where it isn't the network's own.
-        feeds: Aggregators that are kept fresh besides the recorded ones.
-        token: The asset, where it can freeze addresses.
-    """
-
-    kit: Kit
-    values: dict[str, str] = field(default_factory=dict)
-    record: Path | None = None
-    feeds: list[Any] = field(default_factory=list)
-    token: Any = None
-
-    def travel(self, seconds: int) -> None:
-        """Let time pass, all prices fresh afterwards."""
-        self.kit.travel(seconds)
-        for aggregator in self.feeds:
-            aggregator.push(aggregator.latestRoundData()[1], sender=self.kit.actors.keeper)
-
-    def freeze(self, whom: Any) -> None:
-        """Let the asset refuse transfers from and to an address."""
-        self.token.set_blacklisted(address_of(whom), True, sender=self.kit.actors.keeper)
-
-    def run(self, command: Command, url: str) -> None:
-        """Carry a command out as the page has it, and learn from what it prints."""
-        if command.after:
-            self.travel(command.after)
-        script, *words = command.words(self.values)
-        words += ["--network", url, *(["--record", str(self.record)] if self.record else [])]
-        result = CliRunner().invoke(load(script), words, input="y\n")
-        if isinstance(self.kit.backend, RpcBackend):
-            # The same accounts have sent through Ape.
-            self.kit.backend.forget_nonces()
-        fine = {0, 1} if script == "audit" else {0}
-        assert result.exit_code in fine, f"{command.text}\n{result.output}"
-        assert command.says in result.output, f"{command.text} doesn't say '{command.says}'\n{result.output}"
-        if script == "create_feed":
-            self.values["FEED"] = ADDRESS.findall(result.output)[0]
-        if scheduled := FREE.findall(result.output):
-            number = 1 + sum(name.startswith("OPERATION_") for name in self.values)
-            self.values |= {"OPERATION": scheduled[-1], f"OPERATION_{number}": scheduled[-1]}
-            self.values[f"ANNOUNCEMENT_{number}"] = scheduled[0]
+def freeze(stage: Stage, whom: Any) -> None:
+    """Let the asset refuse transfers from and to an address."""
+    token = stage.kit.backend.at("QuirkyToken", address_of(stage.kit.asset))
+    token.set_blacklisted(address_of(whom), True, sender=stage.kit.actors.keeper)
 
 
 @dataclass(frozen=True)
@@ -191,7 +132,7 @@ def fund_is_frozen(stage: Stage) -> None:
     kit = stage.kit
     kit.contribute(kit.actors.contributor, 1_000 * U)
     pair(kit)
-    stage.freeze(kit.fund)
+    freeze(stage, kit.fund)
     kit.set_price(89 * COIN)
     fails(
         "quirky: receiver blacklisted",
@@ -222,7 +163,7 @@ def treasury_is_frozen(stage: Stage) -> None:
     kit = stage.kit
     kit.contribute(kit.actors.contributor, kit.fund.threshold() + 10 * U)
     pair(kit)
-    stage.freeze(kit.actors.treasury)
+    freeze(stage, kit.actors.treasury)
     fails("quirky: receiver blacklisted", kit.house.collect_fees, 0, sender=keeper(stage))
     fails("quirky: receiver blacklisted", kit.fund.withdraw_excess, U, sender=kit.actors.treasurer)
     stage.values["HIGHER"] = "2000000"
@@ -237,7 +178,7 @@ def fees_are_booked(stage: Stage) -> None:
 
 def house_is_frozen(stage: Stage) -> None:
     pair(stage.kit)
-    stage.freeze(stage.kit.house)
+    freeze(stage, stage.kit.house)
     fails("quirky: sender blacklisted", stage.kit.house.withdraw, U, sender=stage.kit.actors.liquidator)
 
 
@@ -255,7 +196,7 @@ def layer_is_frozen(stage: Stage) -> None:
     kit.contribute(kit.actors.contributor, 10 * U)
     kit.stake(kit.actors.keeper, 500 * U)
     pair(kit)
-    stage.freeze(kit.backstop)
+    freeze(stage, kit.backstop)
     kit.set_price(80 * COIN)
     with pytest.raises(Reverted, match="blacklisted"):
         resolve(kit)
@@ -410,7 +351,7 @@ def freezing(kit: Kit, folder: Path) -> Stage:
     token = kit.backend.deploy("QuirkyToken", 6, sender=actors.deployer)
     made = deploy_kit(kit.backend, actors, asset=address_of(token), stakers=LOCAL_STAKERS)
     record = made.system.record.write(folder / "freezing.json")
-    return Stage(FreezingKit(made.system, actors), record=record, token=token)
+    return Stage(FreezingKit(made.system, actors), record=record)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -419,11 +360,9 @@ def test_emergency__as_the_page_says__achieved(section: str, run: Run, kit: Kit,
     assert run is not None
     case = CASES[section]
     stage = freezing(kit, tmp_path) if case.frozen else Stage(kit)
-    stage.values |= {name: f"TEST::{number}" for name, number in PEOPLE.items()}
     stage.values["MARKET"] = "COIN / USD"
     case.happens(stage)
-    for command in SECTIONS[section]:
-        stage.run(command, node.url)
+    stage.play(SECTIONS[section], node.url)
     case.check(stage)
 
 

@@ -35,7 +35,18 @@ class Command:
         Raises:
             KeyError: if one isn't known.
         """
-        return [_PLACEHOLDER.sub(lambda found: values[found[0]], word) for word in shlex.split(self.text)[2:]]
+        return [_filled(word, values) for word in shlex.split(self.text)[2:]]
+
+    def said(self, values: Mapping[str, str]) -> str:
+        """What it prints, with what the placeholders stand for."""
+        return _filled(self.says, values)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """A word with what it stands for; a market's name, such as ETH / USD, stands for itself."""
+    if " / " in text:
+        return text
+    return _PLACEHOLDER.sub(lambda found: values[found[0]], text)
 
 
 def _command(line: str) -> Command:
