@@ -36,15 +36,17 @@ class Rule:
         allowed: Roles that get past the check of who calls.
         reason: What everybody else is told; empty where anyone may call.
         purpose: What the call is for, in a few words.
+        notice: When it needs a notice besides the timelock's delay (M9); empty: never.
     """
 
     allowed: frozenset[str]
     reason: str
     purpose: str
+    notice: str = ""
 
 
-def _rule(allowed: str, reason: str, purpose: str) -> Rule:
-    return Rule(frozenset(allowed.split()), reason, purpose)
+def _rule(allowed: str, reason: str, purpose: str, notice: str = "") -> Rule:
+    return Rule(frozenset(allowed.split()), reason, purpose, notice)
 
 
 def _anyone(purpose: str) -> Rule:
@@ -88,13 +90,29 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "finish_setup": _rule("", "fund: setup finished", "open the fund, once; the deployer's last call (M9)"),
         "hand_over": _rule("", "fund: not factory", "close the fund and hand it to its successor; a factory (M18)"),
         "adopt": _rule("", "fund: not factory", "take over what another fund handed over; a factory (M18)"),
-        "register_market": _rule(**_FUND_GOVERNANCE, purpose="let a venue report a market, with notice (M9)"),
-        "replace_venue": _rule(**_FUND_GOVERNANCE, purpose="hand a market to another venue, with notice (M9)"),
-        "set_max_insurance": _rule(**_FUND_GOVERNANCE, purpose="limit a market; raising with notice (M31)"),
-        "set_threshold": _rule(**_FUND_GOVERNANCE, purpose="cap the reserve; lowering with notice (M8)"),
+        "register_market": _rule(
+            **_FUND_GOVERNANCE, purpose="let a venue report a market, with notice (M9)", notice="always"
+        ),
+        "replace_venue": _rule(
+            **_FUND_GOVERNANCE, purpose="hand a market to another venue, with notice (M9)", notice="always"
+        ),
+        "set_max_insurance": _rule(
+            **_FUND_GOVERNANCE, purpose="limit a market; raising with notice (M31)", notice="to raise"
+        ),
+        "set_threshold": _rule(
+            **_FUND_GOVERNANCE, purpose="cap the reserve; lowering with notice (M8)", notice="to lower"
+        ),
         "set_split": _rule(**_FUND_GOVERNANCE, purpose="set the shares of a liquidation (M1)"),
-        "set_window": _rule(**_FUND_GOVERNANCE, purpose="bound payouts by time; widening with notice (M11)"),
-        "set_layers": _rule(**_FUND_GOVERNANCE, purpose="name the layers; a new one with notice (M10, M24)"),
+        "set_window": _rule(
+            **_FUND_GOVERNANCE,
+            purpose="bound payouts by time; widening with notice (M11)",
+            notice="for a higher cap, none, or a shorter window",
+        ),
+        "set_layers": _rule(
+            **_FUND_GOVERNANCE,
+            purpose="name the layers; a new one with notice (M10, M24)",
+            notice="for a layer new in its place",
+        ),
         "set_governance": _rule(**_FUND_GOVERNANCE, purpose="hand over to another timelock (M9)"),
         "grantRole": _rule(**_FUND_GOVERNANCE, purpose="appoint treasurers and guardians (M36)"),
         "revokeRole": _rule(**_FUND_GOVERNANCE, purpose="dismiss them (M36)"),
@@ -105,7 +123,9 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "create_fund": _rule(**_FACTORY_GOVERNANCE, purpose="create a fund (M18)"),
         "create_layer": _rule(**_FACTORY_GOVERNANCE, purpose="create a staked layer (M18, M23)"),
         "assign": _rule(**_FACTORY_GOVERNANCE, purpose="name the fund that serves a market (M17, M18)"),
-        "merge": _rule(**_FACTORY_GOVERNANCE, purpose="merge a fund into another, by notices of both (M18)"),
+        "merge": _rule(
+            **_FACTORY_GOVERNANCE, purpose="merge a fund into another, by notices of both (M18)", notice="of both funds"
+        ),
         "finish_setup": _rule("", "factory: setup finished", "end the deployer's power, once (M9)"),
         "set_governance": _rule(**_FACTORY_GOVERNANCE, purpose="hand over to another timelock (M9)"),
     },
@@ -123,7 +143,11 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "finish_setup": _rule("", "layer: setup finished", "open the backstop, once; the deployer's last (M9)"),
         "announce": _rule(**_UNDERWRITER_GOVERNANCE, purpose="give notice of terms that let more be drawn (M9)"),
         "cancel_notice": _rule(**_UNDERWRITER_GOVERNANCE, purpose="withdraw a notice (M9)"),
-        "set_fund": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set a fund's terms; more with notice (M23)"),
+        "set_fund": _rule(
+            **_UNDERWRITER_GOVERNANCE,
+            purpose="set a fund's terms; more with notice (M23)",
+            notice="for a new fund, or more",
+        ),
         "remove_fund": _rule(**_UNDERWRITER_GOVERNANCE, purpose="let a fund draw no more (M23)"),
         "set_cooldown": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set the cooldown of new requests (M20)"),
         "set_stream": _rule(**_UNDERWRITER_GOVERNANCE, purpose="set how later payments stream (M22)"),
@@ -234,3 +258,47 @@ def render() -> str:
             told = f"`{rule.reason}`" if rule.reason else ""
             lines.append(f"| `{name}` | {rule.purpose} | {who} | {told} |")
     return "\n".join(lines) + "\n"
+
+
+#: Roles that people or multisigs hold, and contracts; what passes between a call and its effect.
+_WAITS = {
+    "governance": "timelock's delay, 2 days or more",
+    "guardian": "none; ends within 7 days",
+}
+_EXECUTIONS = frozenset({"execute", "execute_batch"})
+_BEGIN, _END = "<!-- powers: written by tools/artifacts.py -->", "<!-- end of powers -->"
+
+
+def render_powers() -> str:
+    """Who alone may call which functions, after what: the table of SECURITY.md."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for role in (*ROLES, "executor", "nobody"):
+        for contract, functions in ACCESS.items():
+            for name, rule in functions.items():
+                if rule.allowed != ANYONE and role in _holders(contract, name, rule):
+                    rows.setdefault((role, contract, rule.notice), []).append(f"`{name}`")
+    lines = ["| who | contract | may call | waits | notice |", "|---|---|---|---|---|"]
+    for (role, contract, notice), names in rows.items():
+        waits = _WAITS.get(role, "none" if role != "nobody" else "")
+        lines.append(f"| {role} | {contract} | {', '.join(names)} | {waits} | {notice} |")
+    return "\n".join(lines) + "\n"
+
+
+def _holders(contract: str, name: str, rule: Rule) -> frozenset[str]:
+    """Who may, executors told from proposers, and nobody where nobody may."""
+    if contract == "Timelock" and name in _EXECUTIONS:
+        return frozenset({"executor"})
+    return rule.allowed or frozenset({"nobody"})
+
+
+def with_powers(page: str) -> str:
+    """A page with the table of powers between its markers as it must be now.
+
+    Raises:
+        ValueError: if it has no markers.
+    """
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"the page lacks the markers {_BEGIN} and {_END}")
+    return f"{before}{_BEGIN}\n\n{render_powers()}\n{_END}{after}"

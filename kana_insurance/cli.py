@@ -23,7 +23,7 @@ from rich.table import Table
 from kana_insurance.amounts import WAD_DECIMALS, AmountError, parse_amount
 from kana_insurance.backends import ContractMissing, reach_tools, revert_reason
 from kana_insurance.client import Client, Figure, Refusal
-from kana_insurance.deployment import DeploymentError, attach, network_name, read_record
+from kana_insurance.deployment import DeploymentError, System, attach, network_name, read_record
 
 LOCAL_NODE = "http://127.0.0.1:8545"
 OWN_NODE = (
@@ -53,6 +53,12 @@ HINTS = {
     "house: above open interest cap": "trade a smaller --size",
     "house: above position cap": "trade a smaller --size",
     "house: not liquidatable": "the position is at or above its maintenance margin",
+    "fund: pause too long": "a pause lasts at most 7 days",
+    "fund: paused too recently": "the next pause may begin 7 days after the last one's end",
+    "fund: not guardian": "use a guardian's --account",
+    "registry: pause too long": "a pause lasts at most 7 days",
+    "registry: paused too recently": "the next pause may begin 7 days after the last one's end",
+    "registry: not guardian": "use a guardian's --account",
     "house: no position": "see 'ape run positions' for who has one",
     "house: own position": "use another --account than the trader's",
     "house: insolvent, whole only": "leave --size out: an insolvent position is taken over whole",
@@ -232,6 +238,15 @@ def connect(record: Path | None = None) -> Client:
     Raises:
         DeploymentError: if there is none; the message says how to get it.
     """
+    return Client(recorded(record))
+
+
+def recorded(record: Path | None = None) -> System:
+    """The deployment on that network as its record has it: with funds that were merged since, too.
+
+    Raises:
+        DeploymentError: if there is none; the message says how to get it.
+    """
     from ape import chain
 
     from kana_insurance.backends.ape import ApeBackend
@@ -240,7 +255,7 @@ def connect(record: Path | None = None) -> Client:
     name = network_name(backend.chain_id(), str(chain.provider.network.name))
     found = read_record(name, record)
     try:
-        return Client(attach(backend, found))
+        return attach(backend, found)
     except DeploymentError as error:
         if is_own_node():
             raise DeploymentError(OWN_NODE) from error
@@ -266,7 +281,7 @@ def run_deploy(account: Any, config_file: Path | None, *, force: bool, as_json: 
     from kana_insurance.backends.ape import ApeBackend
     from kana_insurance.deployment import LOCAL_CHAINS, LOCAL_STAKERS, deploy, local_config, read_config, record_path
 
-    _refresh_build()
+    refresh_build()
     backend = ApeBackend()
     local = backend.chain_id() in LOCAL_CHAINS
     name = network_name(backend.chain_id(), str(chain.provider.network.name))
@@ -307,8 +322,8 @@ def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_j
     from kana_insurance.audit import audit
     from kana_insurance.audit.show import show as show_audit
 
-    _refresh_build()
-    system = connect(record).system
+    refresh_build()
+    system = recorded(record)
     with Console(stderr=True).status("auditing") as line:
         report = audit(system, from_block, line.update)
     show_audit(report, system, as_json=as_json)
@@ -316,7 +331,7 @@ def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_j
         raise click.exceptions.Exit(1)
 
 
-def _refresh_build() -> None:
+def refresh_build() -> None:
     """Compile what changed, imports included: Ape alone would deploy old code after an edit of a module."""
     reach_tools()
     try:

@@ -7,7 +7,7 @@ what can't be tried at all as :class:`Refusal`, whose message says what to do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -74,17 +74,36 @@ def pick_counterparties(candidates: Iterable[Candidate], size: int) -> list[str]
     return chosen
 
 
+def in_use(system: System) -> System:
+    """The system with each fund that was merged replaced by its successor, as the factory says (M18)."""
+    if system.factory is None:
+        return system
+
+    def last(fund: Any) -> Any:
+        address = address_of(fund)
+        while (following := str(system.factory.successor(address))) != ZERO:
+            address = following
+        return fund if address == address_of(fund) else system.backend.at("InsuranceFund", address)
+
+    return replace(
+        system,
+        fund=last(system.fund),
+        isolated={number: last(fund) for number, fund in system.isolated.items()},
+        others=[in_use(other) for other in system.others],
+    )
+
+
 class Client:
     """A deployed system in use.
 
     Attributes:
-        system: The system.
+        system: The system, with the funds that serve now: not those that were merged into others (M18).
         decimals: Decimals of the asset.
         symbol: Its symbol.
     """
 
     def __init__(self, system: System) -> None:
-        self.system = system
+        self.system = in_use(system)
         self.decimals = int(system.asset.decimals())
         self.symbol = str(system.asset.symbol())
 
@@ -180,7 +199,8 @@ class Client:
 
     def _market(self, market_id: int, name: str) -> dict[str, Any]:
         system = self.system
-        kept = system.fund.market(address_of(system.house), market_id)
+        fund = system.fund_of(market_id)
+        kept = fund.market(address_of(system.house), market_id)
         books = system.house.books(market_id)
         mark = int(system.feeds[market_id].peek())
         return {
@@ -193,7 +213,7 @@ class Client:
             "max_insurance": self.tokens(kept.max_insurance),
             "used": self.tokens(kept.used),
             "bad_debt": self.tokens(kept.bad_debt),
-            "coverage": self.tokens(system.fund.coverage(address_of(system.house), market_id)),
+            "coverage": self.tokens(fund.coverage(address_of(system.house), market_id)),
         }
 
     def faucet(self, account: Any, amount: int, receiver: Any = None) -> dict[str, Any]:
@@ -272,6 +292,26 @@ class Client:
         }
 
     # ------------------------------------------------------------------- trading
+
+    def withdraw(self, account: Any, amount: int | None = None) -> dict[str, Any]:
+        """Take ``amount``, by default all, of the account's free balance out of the house; never paused (M37).
+
+        Raises:
+            Refusal: if the account has none.
+        """
+        house, me = self.system.house, address_of(account)
+        if house is None:
+            raise Refusal("this deployment is a fund alone: it has no free balances")
+        wanted = int(house.free(me)) if amount is None else amount
+        if wanted == 0:
+            raise Refusal(f"{me} has no free balance: what is in a position is free once that is closed")
+        house.withdraw(wanted, me, sender=account)
+        return {
+            "account": me,
+            "amount": self.tokens(wanted),
+            "free": self.tokens(house.free(me)),
+            "wallet": self.tokens(self.system.asset.balanceOf(me)),
+        }
 
     def mark(self, market_id: int) -> int:
         """A market's price now, 18 decimals; reverts without a good one."""
@@ -459,14 +499,15 @@ class Client:
             bps = int(self.system.registry.params(market_id).initial_margin_bps)
             margin = -(-self.notional(amount, self.mark(market_id)) * bps // BPS) + 1
         self._fund_account(account, margin)
-        reserve = int(self.system.fund.reserve())
+        fund = self.system.fund_of(market_id)
+        reserve = int(fund.reserve())
         free = int(house.free(address_of(account)))
         house.liquidate(market_id, trader, amount, margin, sender=account)
         return {
             "market": Figure(market_id),
             "taken_over": self.size(amount),
             "liquidator_free_change": self.tokens(int(house.free(address_of(account))) - free),
-            "reserve_change": self.tokens(int(self.system.fund.reserve()) - reserve),
+            "reserve_change": self.tokens(int(fund.reserve()) - reserve),
             "liquidator": self.position(market_id, address_of(account)),
             "trader": self.position(market_id, trader),
         }
@@ -515,7 +556,7 @@ class Client:
             }
         size = int(house.position(market_id, trader).size)
         names = list(counterparties) or pick_counterparties(self.candidates(market_id), size)
-        fund, block = self.system.fund, backend.block_number() + 1
+        fund, block = self.system.fund_of(market_id), backend.block_number() + 1
         house.deleverage(market_id, trader, names, sender=account)
         covers, layers = backend.events(fund, "ShortfallCovered", block), backend.events(fund, "LayerPaid", block)
         left = int(house.position(market_id, trader).size)

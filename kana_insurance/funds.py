@@ -41,8 +41,11 @@ class Plan:
     market_id: int = 0
     is_perp: bool = True
     max_insurance: int = 0
-    #: What its stakers may be drawn on for life; None: no staked layer.
+    #: What stakers of its own may be drawn on for life; None: no layer of its own.
     stakers: int | None = None
+    #: Layers that there are, put behind it: they pay once their own governance has registered it (M23).
+    staked: str = ZERO
+    reinsurance: str = ZERO
 
 
 class Funds:
@@ -128,6 +131,28 @@ class Funds:
         for (venue, market_id), fund in serving.items():
             served.setdefault(fund, []).append(names.get((venue, market_id), f"{market_id} of {venue}"))
         return served
+
+    def skim(self, account: Any, fund: str | None = None, contributor: str | None = None) -> dict[str, Any]:
+        """Book what was transferred to a fund without a call, by default to the deployment's own (M6).
+
+        Raises:
+            Refusal: if it isn't a fund of the factory.
+        """
+        address = fund or address_of(self.system.fund)
+        if not self.factory.is_fund(address):
+            raise Refusal(f"{address} is no fund of the factory {address_of(self.factory)}")
+        contract = self.backend.at("InsuranceFund", address)
+        token = self.backend.at("KanaUSDT", str(contract.asset()))
+        whose = contributor or address_of(account)
+        before = int(contract.reserve())
+        contract.skim(whose, sender=account)
+        after, decimals, symbol = int(contract.reserve()), int(token.decimals()), str(token.symbol())
+        return {
+            "fund": address,
+            "contributor": whose,
+            "booked": Figure(after - before, decimals, symbol),
+            "reserve": Figure(after, decimals, symbol),
+        }
 
     # ------------------------------------------------------------------ creation
 
@@ -229,5 +254,7 @@ class Funds:
             backstop = self.backend.at("Backstop", str(self.factory.backstop_of(layer)))
             if not underwriter.setup_finished():
                 wire_layer(underwriter, backstop, fund, StakersConfig(limit=plan.stakers), account)
-            fund.set_layers(layer, ZERO, self.system.config.staker_bps, sender=account)
+            fund.set_layers(layer, plan.reinsurance, self.system.config.staker_bps, sender=account)
+        elif (plan.staked, plan.reinsurance) != (ZERO, ZERO):
+            fund.set_layers(plan.staked, plan.reinsurance, self.system.config.staker_bps, sender=account)
         fund.finish_setup(sender=account)

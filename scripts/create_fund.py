@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from kana_insurance.backends import ZERO
 from kana_insurance.backends.ape import ApeBackend
 from kana_insurance.cli import (
     AddressType,
@@ -18,6 +19,7 @@ from kana_insurance.cli import (
 )
 from kana_insurance.client import Refusal
 from kana_insurance.funds import Funds, Plan
+from kana_insurance.governance.directory import Directory
 
 BPS = click.IntRange(min=0, max=10_000)
 
@@ -39,7 +41,11 @@ BPS = click.IntRange(min=0, max=10_000)
 )
 @click.option("--lending", is_flag=True, help="The market is a lending pool: it has no maximum.")
 @click.option("--max-insurance", default="0", show_default=True, help="What the market may cost the fund for life.")
-@click.option("--stakers", help="Put a staked layer behind it that may be drawn on for so much, for life.")
+@click.option("--stakers", help="Put a new staked layer behind it that may be drawn on for so much, for life.")
+@click.option(
+    "--staked", help="Put this layer, that there is already, behind it: a name such as stakers, or an address."
+)
+@click.option("--reinsurance", help="The same of the layer behind the stakers.")
 @click.option("--liquidator-bps", type=BPS, help="A liquidator's share; by default the deployment's.")
 @click.option("--fund-bps", type=BPS, help="The fund's share; by default the deployment's.")
 @click.option("--treasurer", type=AddressType(), help="By default the deployment's, as the next two.")
@@ -55,6 +61,8 @@ def cli(
     threshold: str,
     max_insurance: str,
     stakers: str | None,
+    staked: str | None,
+    reinsurance: str | None,
     lending: bool,
     travel: bool,
     raw: bool,
@@ -70,6 +78,9 @@ def cli(
     if lending and max_insurance != "0":
         raise click.UsageError("a lending pool has no --max-insurance")
     client = connect(record)
+    if stakers is not None and staked is not None:
+        raise click.UsageError("--stakers makes a new layer, --staked names one that there is: only one has a place")
+    directory = Directory(client.system)
     token = str(asset or client.system.asset.address)
     if not ApeBackend().has_code(token):
         raise Refusal(f"there is no token at {token}")
@@ -79,6 +90,8 @@ def cli(
         threshold=amount_of(threshold, decimals, raw=raw, what="--threshold") or 0,
         max_insurance=amount_of(max_insurance, decimals, raw=raw, what="--max-insurance", zero=True) or 0,
         stakers=amount_of(stakers, decimals, raw=raw, what="--stakers"),
+        staked=ZERO if staked is None else directory.layer(staked).address,
+        reinsurance=ZERO if reinsurance is None else directory.layer(reinsurance).address,
         is_perp=not lending,
         **options,
     )

@@ -1,6 +1,5 @@
 """Propose, list, cancel and execute what governance may call."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,8 @@ from kana_insurance.cli import (
     show,
 )
 from kana_insurance.governance import Governance, Misspelt, catalogue
-from kana_insurance.governance.safe import Transaction, batch, write
+from kana_insurance.governance.console import check_safe, hand_out, safe_option, spell_out
 
-safe_option = click.option(
-    "--safe",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the transactions to this file, for the transaction builder of a Safe; nothing is sent.",
-)
 skip_option = click.option(
     "--skip-delay",
     is_flag=True,
@@ -41,27 +35,6 @@ def _alias(text: str) -> str:
 
 def _governance(record: Path | None, raw: bool) -> Governance:
     return Governance(connect(record), _alias, raw=raw)
-
-
-def _check(account: Any, safe: Path | None) -> None:
-    if account is not None and safe is not None:
-        raise click.UsageError("--safe sends nothing: leave --account out, the Safe's owners sign")
-
-
-def _hand_out(
-    governance: Governance, name: str, transactions: Sequence[Transaction], safe: Path | None, *, quiet: bool
-) -> None:
-    """Print the transactions that somebody else sends, and write them for a Safe."""
-    if not quiet:
-        for number, one in enumerate(transactions, 1):
-            click.echo(f"\ntransaction {number} of {len(transactions)}, to {one.to}: {one.does}\n0x{one.data.hex()}")
-    if safe is not None:
-        does = "; ".join(one.does for one in transactions)
-        write(safe, batch(governance.backend.chain_id(), name, does, transactions))
-    if not quiet and safe is not None:
-        click.echo(f"\nwritten to {safe}: load it in the Safe's transaction builder")
-    elif not quiet:
-        click.echo("\nnothing was sent: name an --account, or --safe FILE for a multisig")
 
 
 @click.group(name="govern", short_help="Propose, list, cancel and execute what governance may call")
@@ -105,7 +78,7 @@ def propose(
     run govern calls NAME' says how they are written. Whatever lets more be drawn needs a notice, so that stakers can
     leave first: it is announced through the timelock before the call (M9).
     """
-    _check(account, safe)
+    check_safe(account, safe)
     if as_json and account is not None and not yes:
         raise click.UsageError("--json asks nothing: add --yes")
     governance = _governance(record, raw)
@@ -117,10 +90,9 @@ def propose(
     if not as_json:
         show(page, title="proposal", raw=raw)
     if account is None:
-        _hand_out(governance, f"propose {plan.action.name}", steps, safe, quiet=as_json)
+        hand_out(governance.backend, f"propose {plan.action.name}", steps, safe, quiet=as_json)
     elif not as_json:
-        for number, one in enumerate(steps, 1):
-            click.echo(f"\ntransaction {number} of {len(steps)}, to {one.to}: {one.does}\n0x{one.data.hex()}")
+        spell_out(steps)
     scheduled: list[dict[str, Any]] = []
     if account is not None:
         if not yes:
@@ -169,13 +141,13 @@ def list_(every: bool, raw: bool, as_json: bool, record: Any) -> None:
 @record_option
 def cancel(operation: str, account: Any, safe: Path | None, raw: bool, as_json: bool, record: Any) -> None:
     """Strike OPERATION, named by its id or the beginning of it, before it is executed."""
-    _check(account, safe)
+    check_safe(account, safe)
     governance = _governance(record, raw)
     step = governance.cancel(operation, account)
     result = {**step.shown, "transactions": [step.transaction.page()]} if as_json else step.shown
     show(result, title="cancelled" if account is not None else "to be cancelled", as_json=as_json, raw=raw)
     if account is None:
-        _hand_out(governance, "cancel", [step.transaction], safe, quiet=as_json)
+        hand_out(governance.backend, "cancel", [step.transaction], safe, quiet=as_json)
 
 
 @cli.command(
@@ -200,13 +172,13 @@ def execute(
     record: Any,
 ) -> None:
     """Execute OPERATION, named by its id or the beginning of it; by default the only one that is ready."""
-    _check(account, safe)
+    check_safe(account, safe)
     governance = _governance(record, raw)
     step = governance.execute(operation, account, skip_delay=skip_delay)
     result = {**step.shown, "transactions": [step.transaction.page()]} if as_json else step.shown
     show(result, title="executed" if account is not None else "to be executed", as_json=as_json, raw=raw)
     if account is None:
-        _hand_out(governance, "execute", [step.transaction], safe, quiet=as_json)
+        hand_out(governance.backend, "execute", [step.transaction], safe, quiet=as_json)
 
 
 @cli.command(

@@ -1,4 +1,5 @@
-"""Write the committed ABIs (abi/), storage layouts (docs/layout/) and access table (docs/access.md), or check them.
+"""Write the committed ABIs (abi/), storage layouts (docs/layout/), the access table (docs/access.md) and the powers in
+SECURITY.md, or check them.
 
 ``python tools/artifacts.py`` writes, ``python tools/artifacts.py --check`` compares and exits 1 when something differs.
 Contracts of contracts/testing have neither.
@@ -22,6 +23,7 @@ from tools.outputs import compile_all, is_testing
 ABI = ROOT / "abi"
 LAYOUT = ROOT / "docs" / "layout"
 ACCESS = ROOT / "docs" / "access.md"
+SECURITY = ROOT / "SECURITY.md"
 #: The path of installed packages at the start of a name.
 INSTALLED = re.compile(r'"[^"\n]*/site-packages/')
 
@@ -43,7 +45,7 @@ def _layout(value: Any) -> str:
 def expected() -> dict[Path, str]:
     """What each committed file must hold, by path."""
     sources = [source for source in deployables() if not is_testing(source)]
-    files = {ACCESS: access.render()}
+    files = {ACCESS: access.render(), SECURITY: access.with_powers(SECURITY.read_text(encoding="utf-8"))}
     for name, output in compile_all(sources).items():
         files[ABI / f"{name}.json"] = _text(sorted(output["abi"], key=_abi_order))
         files[LAYOUT / f"{name}.json"] = _layout(output["layout"])
@@ -52,17 +54,16 @@ def expected() -> dict[Path, str]:
 
 def main() -> int:
     """Command line: 0 when all is current or written, 1 when something is out of date or does not compile."""
-    parser = argparse.ArgumentParser(description="Write ABIs, storage layouts and access table, or check them.")
+    parser = argparse.ArgumentParser(description="Write ABIs, storage layouts, access table and powers, or check them.")
     parser.add_argument("--check", action="store_true", help="write nothing; name what is out of date")
     check = parser.parse_args().check
     try:
         wanted = expected()
-    except BuildError as error:
+    except (BuildError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     have = {path: path.read_text(encoding="utf-8") for folder in (ABI, LAYOUT) for path in folder.glob("*.json")}
-    if ACCESS.exists():
-        have[ACCESS] = ACCESS.read_text(encoding="utf-8")
+    have |= {path: path.read_text(encoding="utf-8") for path in (ACCESS, SECURITY) if path.exists()}
     changed = sorted(path for path in wanted.keys() | have.keys() if wanted.get(path) != have.get(path))
     for path in changed:
         reason = "stale" if path not in wanted else "missing" if path not in have else "out of date"

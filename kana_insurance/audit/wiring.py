@@ -151,7 +151,9 @@ def _check_layer(site: Site, checks: Checks, layer: Layer) -> None:
 
 
 def _check_named_layers(site: Site, checks: Checks, fund: Fund) -> None:
-    """Each layer that a fund names has the fund registered, pays it something, and counts."""
+    """Each layer that a fund names has the fund registered, pays it something, and counts; a merged fund needs none."""
+    if len(site.successors(fund)) > 1:
+        return
     placed = fund.instance.layers()
     now = site.backend.timestamp()
     for place in ("staked", "reinsurance"):

@@ -115,6 +115,18 @@ class Directory:
         layer = backend.at("Underwriter", address)
         return Part(f"layer {address}", "Underwriter", layer, str(layer.asset()))
 
+    def layer(self, text: str) -> Part:
+        """The layer of a name, such as stakers, or of an address.
+
+        Raises:
+            Refusal: if there is none.
+        """
+        part = self.find(text) or (self._layer(to_checksum_address(text)) if is_address(text) else None)
+        if part is None or part.contract != "Underwriter":
+            names = ", ".join(one.name for one in self.of({"Underwriter"})) or "none"
+            raise Refusal(f"'{text}' is no layer; there are: {names}")
+        return part
+
     # ------------------------------------------------------------------- look-up
 
     def by_address(self, address: str) -> Part | None:

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
+import pytest
 from click.testing import Result
 
-from kana_insurance.backends import ROOT
+from kana_insurance.backends import ROOT, Backend
+from kana_insurance.deployment import DeploymentRecord, System, attach
 
 SCRIPTS = ROOT / "scripts"
 
 Run = Callable[..., Result]
+
+
+@contextmanager
+def attached_once() -> Iterator[None]:
+    """Let scripts find the deployment of a record once, not anew in each command: that is a third of their time."""
+    found: dict[str, System] = {}
+
+    def attach_once(backend: Backend, record: DeploymentRecord) -> System:
+        key = record.model_dump_json()
+        if key not in found:
+            found[key] = attach(backend, record)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kana_insurance.cli.attach", attach_once)
+        yield
 
 
 def load(name: str) -> click.Command:
