@@ -19,13 +19,13 @@ from kana_insurance.config import (
     FAUCET_TOKEN,
     LOCAL_STAKERS,
     DeploymentConfig,
-    FaucetConfig,
     FundConfig,
     MarketConfig,
     Registration,
     StakersConfig,
     local_config,
 )
+from kana_insurance.pools import check_pool, deploy_pool
 from kana_insurance.system import (
     CONTRACT_NAMES,
     LOCAL_CHAINS,
@@ -43,6 +43,7 @@ from kana_insurance.system import (
     read_record,
     record_path,
 )
+from kana_insurance.values import FaucetConfig
 
 __all__ = [
     "CONTRACT_NAMES",
@@ -84,11 +85,21 @@ def _refuse_test_parts(config: DeploymentConfig, chain_id: int) -> None:
             raise DeploymentError(
                 f"chain {chain_id} is no test network: name a real token as 'asset', anyone mints KanaUSDT"
             )
-        for market in fund.markets:
-            if market.aggregator is None:
+        collaterals = [] if fund.pool is None else fund.pool.collaterals
+        priced = [(one.name, one.aggregator) for one in fund.markets] + [
+            (one.name, one.aggregator) for one in collaterals
+        ]
+        for name, aggregator in priced:
+            if aggregator is None:
                 raise DeploymentError(
-                    f"chain {chain_id} is no test network: name a real 'aggregator' for {market.name}, anyone sets a "
+                    f"chain {chain_id} is no test network: name a real 'aggregator' for {name}, anyone sets a "
                     "mock's price"
+                )
+        for collateral in collaterals:
+            if isinstance(collateral.token, FaucetConfig):
+                raise DeploymentError(
+                    f"chain {chain_id} is no test network: name a real 'token' for {collateral.name}, anyone mints "
+                    "this one"
                 )
 
 
@@ -221,6 +232,7 @@ def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str)
         site.progress(f"registering market {entry.market_id} of {entry.venue}")
         _serve(site, fund, entry.venue, entry.market_id, entry.is_perp, entry.max_insurance)
     isolated = _deploy_venue(config, site, parts, feeds) if config.venue else {}
+    collaterals = [] if config.pool is None else deploy_pool(config.pool, config.guardian, site, parts, _serve)
     site.progress("ending the deployer's power")
     for one in (fund, *isolated.values()):
         one.finish_setup(sender=deployer)
@@ -244,6 +256,7 @@ def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str)
             )
             for number, market in enumerate(config.markets)
         ],
+        collaterals=collaterals,
         constructor_args={part: [_jsonable(value) for value in values] for part, values in site.args.items()},
         config=config,
     )
@@ -434,6 +447,8 @@ def check(system: System) -> None:
         demand(int(one.threshold()) == threshold, f"the {name} has another threshold")
         demand(int(one.payouts_resume_at()) != 2**32 - 1, f"the {name}'s setup isn't finished")
     _check_layers(system, demand, same)
+    if system.pool is not None:
+        check_pool(system, ROLES, demand, same)
     if not config.venue:
         return
     demand(bool(registry.setup_finished()), "the registry's setup isn't finished")
