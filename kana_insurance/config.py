@@ -2,28 +2,121 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
-from eth_utils import is_address, to_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from eth_utils import is_hex_address, to_checksum_address
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 
-from kana_insurance.amounts import MAX_AMOUNT, WAD
+from kana_insurance.amounts import MAX_AMOUNT, WAD, WAD_DECIMALS, format_amount, parse_amount
 from kana_insurance.backends import ZERO
+from kana_insurance.measures import DAY, duration_text, parse_bps, parse_days, parse_duration
 
-DAY = 86_400
 #: Most that a backstop holds, base units (M16).
 MAX_STAKE = 2**96 - 1
 FAUCET_TOKEN = "KanaUSDT"
 
 
+#: Decimals of the faucet token that a configuration names without describing it.
+FAUCET_DECIMALS = 6
+
+
+UNKNOWN_ASSET = "the asset's decimals aren't known: write asset: {address: 0x…, decimals: 6}"
+
+
+class Spoken:
+    """Validation context: texts are as people write them, amounts whole tokens, durations "2d", shares "5%".
+
+    Without it numbers are base units, seconds and basis points, as in JSON.
+    """
+
+    def __init__(self) -> None:
+        #: Of the asset whose fund is being read; None while it isn't known.
+        self.decimals: int | None = None
+
+    @contextmanager
+    def asset(self, asset: Any) -> Iterator[None]:
+        """Read amounts of this asset within, as it is in the file."""
+        before, self.decimals = self.decimals, None
+        decimals = asset.get("decimals") if isinstance(asset, dict) else None
+        if asset == FAUCET_TOKEN or asset is None:
+            self.decimals = FAUCET_DECIMALS
+        elif isinstance(decimals, str) and decimals.isdecimal() and int(decimals) <= WAD_DECIMALS:
+            self.decimals = int(decimals)
+        try:
+            yield
+        finally:
+            self.decimals = before
+
+    def tokens(self, text: str) -> int:
+        """Base units of whole tokens."""
+        if self.decimals is None:
+            raise ValueError(UNKNOWN_ASSET)
+        return parse_amount(text, self.decimals)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a number counts: how people write it, and how it is shown to them."""
+
+    read: Callable[[Spoken, str], int]
+    text: Callable[[int, int], str]
+
+    def validator(self) -> BeforeValidator:
+        """Reads a text as people write it, where :class:`Spoken` says that it is one."""
+
+        def spoken(value: Any, info: ValidationInfo) -> Any:
+            if isinstance(info.context, Spoken) and isinstance(value, str):
+                return self.read(info.context, value)
+            return value
+
+        return BeforeValidator(spoken)
+
+
+TOKENS = Measure(lambda spoken, text: spoken.tokens(text), lambda value, decimals: format_amount(value, decimals))
+WADS = Measure(lambda _, text: parse_amount(text, WAD_DECIMALS), lambda value, _: format_amount(value, WAD_DECIMALS))
+SECONDS = Measure(lambda _, text: parse_duration(text), lambda value, _: duration_text(value))
+DAYS = Measure(lambda _, text: parse_days(text), lambda value, _: f"{value} days")
+SHARE = Measure(lambda _, text: parse_bps(text), lambda value, _: f"{format_amount(value, 2)}%")
+
+
 def _address(value: str) -> str:
-    if not is_address(value):
-        raise ValueError(f"'{value}' is no address")
-    return to_checksum_address(value)
+    if not is_hex_address(value):
+        raise ValueError(f"'{value}' is no address: write 0x and 40 hexadecimal digits")
+    plain = value[2:] if value[:2].lower() == "0x" else value
+    checksum = str(to_checksum_address(value))
+    if plain not in (plain.lower(), plain.upper(), checksum[2:]):
+        raise ValueError(f"'{value}' has a wrong checksum: a digit is mistyped, or it should be {checksum}")
+    return checksum
 
 
 def _asset(value: str) -> str:
     return value if value == FAUCET_TOKEN else _address(value)
+
+
+class TokenConfig(BaseModel):
+    """An existing token, and what it must turn out to be on the chain."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: Annotated[str, AfterValidator(_address)]
+    decimals: Annotated[int, Field(ge=6, le=18)]
+    #: None: not compared.
+    symbol: str | None = None
 
 
 class FaucetConfig(BaseModel):
@@ -37,9 +130,12 @@ class FaucetConfig(BaseModel):
 
 
 # Amounts are decimal strings in JSON: they pass what other languages read as numbers.
-Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), PlainSerializer(str, return_type=str, when_used="json")]
-Price = Annotated[int, Field(gt=0, le=10**30), PlainSerializer(str, return_type=str, when_used="json")]
-Bps = Annotated[int, Field(ge=0, le=10_000)]
+_DECIMAL = PlainSerializer(str, return_type=str, when_used="json")
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), _DECIMAL, TOKENS.validator(), TOKENS]
+Size = Annotated[int, Field(ge=0, le=MAX_AMOUNT), _DECIMAL, WADS.validator(), WADS]
+Price = Annotated[int, Field(gt=0, le=10**30), _DECIMAL, WADS.validator(), WADS]
+Bps = Annotated[int, Field(ge=0, le=10_000), SHARE.validator(), SHARE]
+Seconds = Annotated[int, SECONDS.validator(), SECONDS]
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -54,9 +150,11 @@ class MarketConfig(BaseModel):
     #: The mock's first answer, and its decimals.
     price: Price = 100 * WAD
     feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    max_age: Annotated[int, Field(gt=0)] = 3_600
+    #: What an existing aggregator must call itself, such as "ETH / USD"; None: not compared.
+    feed_description: str | None = None
+    max_age: Annotated[Seconds, Field(gt=0)] = 3_600
     sequencer: Address = ZERO
-    sequencer_grace: Annotated[int, Field(ge=0)] = 3_600
+    sequencer_grace: Annotated[Seconds, Field(ge=0)] = 3_600
     #: What the market may cost the fund for life, base units (M31).
     max_insurance: Amount = 0
     initial_margin_bps: Bps = 1_000
@@ -65,11 +163,11 @@ class MarketConfig(BaseModel):
     taker_fee_bps: Bps = 5
     maker_fee_bps: Bps = 2
     fund_fee_bps: Bps = 5_000
-    grace: int = 600
+    grace: Seconds = 600
     #: Base units; None is 10 whole tokens.
     min_notional: Amount | None = None
-    open_interest_cap: Amount
-    position_cap: Amount
+    open_interest_cap: Size
+    position_cap: Size
     #: Whether the market has a fund of its own (M17), and that one's threshold, base units; None: the shared fund's.
     isolated: bool = False
     threshold: Annotated[Amount, Field(gt=0)] | None = None
@@ -96,21 +194,35 @@ class StakersConfig(BaseModel):
     #: The share token's name and symbol.
     name: Annotated[str, Field(min_length=1, max_length=25)] = "Kana Backstop"
     symbol: Annotated[str, Field(min_length=1, max_length=5)] = "KBACK"
-    cooldown_days: Annotated[int, Field(ge=7, le=30)] = 14
+    cooldown_days: Annotated[int, Field(ge=7, le=30), DAYS.validator(), DAYS] = 14
     #: Seconds over which a payment of revenue is spread.
-    stream_length: Annotated[int, Field(ge=DAY, le=30 * DAY)] = 7 * DAY
+    stream_length: Annotated[Seconds, Field(ge=DAY, le=30 * DAY)] = 7 * DAY
     #: Stake below which nothing streams, base units; None is 1,000 whole tokens.
-    min_staked: Annotated[int, Field(ge=0, le=MAX_STAKE)] | None = None
+    min_staked: Annotated[int, Field(ge=0, le=MAX_STAKE), TOKENS.validator(), TOKENS] | None = None
     #: What the fund may draw here for life, base units; within it, a window (cap 0: off) and its seconds.
     limit: Amount
     window_cap: Amount = 0
-    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    window: Annotated[Seconds, Field(ge=3_600, le=30 * DAY)] = DAY
     #: Share of the fund's revenue that the layer takes before all others.
-    premium_bps: Annotated[int, Field(ge=0, le=3_000)] = 0
+    premium_bps: Annotated[Bps, Field(le=3_000)] = 0
 
 
 #: The staked layer of local chains: it stands for as much as the fund's threshold there.
 LOCAL_STAKERS = StakersConfig(limit=1_000_000 * 10**6)
+
+
+def _kind_of_asset(value: Any) -> str:
+    if isinstance(value, (dict, BaseModel)):
+        return "token" if isinstance(value, TokenConfig) or (isinstance(value, dict) and "address" in value) else "new"
+    return "name"
+
+
+Asset = Annotated[
+    Annotated[str, AfterValidator(_asset), Tag("name")]
+    | Annotated[TokenConfig, Tag("token")]
+    | Annotated[FaucetConfig, Tag("new")],
+    Discriminator(_kind_of_asset),
+]
 
 
 class FundConfig(BaseModel):
@@ -119,12 +231,12 @@ class FundConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: An existing token, or on local chains and testnets alone a new faucet token, "KanaUSDT" or one of one's own.
-    asset: Annotated[str, AfterValidator(_asset)] | FaucetConfig = FAUCET_TOKEN
+    asset: Asset = FAUCET_TOKEN
     threshold: Annotated[Amount, Field(gt=0)]
-    liquidator_bps: Annotated[int, Field(ge=0, le=5_000)] = 3_000
-    fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
+    liquidator_bps: Annotated[Bps, Field(le=5_000)] = 3_000
+    fund_bps: Annotated[Bps, Field(le=3_000)] = 2_000
     window_cap: Amount = 0
-    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    window: Annotated[Seconds, Field(ge=3_600, le=30 * DAY)] = DAY
     #: The staked layer, drawn on after the reserve, and the reinsurance after it (M10); None: without.
     stakers: StakersConfig | None = None
     reinsurance: StakersConfig | None = None
@@ -143,6 +255,21 @@ class FundConfig(BaseModel):
             raise ValueError("markets need the venue")
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_tokens(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if isinstance(info.context, Spoken) and isinstance(data, dict):
+            with info.context.asset(data.get("asset")):
+                return handler(data)
+        return handler(data)
+
+    @property
+    def token(self) -> str | None:
+        """The existing token's address; None if a new one is made."""
+        if isinstance(self.asset, TokenConfig):
+            return self.asset.address
+        return None if self.has_faucet else str(self.asset)
+
     @property
     def has_faucet(self) -> bool:
         """Whether anyone mints the asset."""
@@ -158,15 +285,16 @@ class DeploymentConfig(FundConfig):
     guardian: Address
     treasury: Address
     fee_recipient: Address
-    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
-    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_floor: Annotated[Seconds, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_delay: Annotated[Seconds, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
     #: Funds of other assets, each with a venue of its own, with the same timelock, factory and roles (M16).
     others: list[FundConfig] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> DeploymentConfig:
         if self.timelock_delay < self.timelock_floor:
-            raise ValueError("timelock_delay is below timelock_floor")
+            delay, floor = duration_text(self.timelock_delay), duration_text(self.timelock_floor)
+            raise ValueError(f"timelock_delay is below timelock_floor: {delay}, must be at least {floor}")
         return self
 
     def of(self, other: FundConfig) -> DeploymentConfig:

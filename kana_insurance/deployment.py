@@ -37,6 +37,7 @@ from kana_insurance.system import (
     MarketRecord,
     System,
     attach,
+    find_record,
     network_name,
     project_version,
     read_config,
@@ -64,6 +65,7 @@ __all__ = [
     "attach",
     "check",
     "deploy",
+    "find_record",
     "fund_terms",
     "layer_terms",
     "local_config",
@@ -125,6 +127,8 @@ class _Site:
     timelock: Any = None
     notices: Any = None
     factory: Any = None
+    #: How many funds the factory has made. Not asked of it: resumed, a deployment must call what it called before.
+    funds: int = 0
 
     def make(self, part: str, contract: str, *values: Any) -> Any:
         """Deploy a contract and note its arguments."""
@@ -256,16 +260,18 @@ def _asset(config: DeploymentConfig, site: _Site) -> Any:
         return site.make("asset", "FaucetToken", config.asset.name, config.asset.symbol, config.asset.decimals)
     if config.asset == FAUCET_TOKEN:
         return site.make("asset", FAUCET_TOKEN)
-    if not site.backend.has_code(config.asset):
-        raise DeploymentError(f"there is no token at {config.asset}")
-    return site.backend.at(FAUCET_TOKEN, config.asset)
+    address = str(config.token)
+    if not site.backend.has_code(address):
+        raise DeploymentError(f"there is no token at {address}")
+    return site.backend.at(FAUCET_TOKEN, address)
 
 
 def _create_fund(config: DeploymentConfig, site: _Site, asset: Any, part: str, threshold: int | None = None) -> Any:
     """Have the factory create a fund, at the address that it foretells; its number is its salt."""
     site.progress(f"creating the {part}")
     terms = fund_terms(config, address_of(asset), site.me, threshold)
-    salt = int(site.factory.fund_count()).to_bytes(32, "big")
+    salt = site.funds.to_bytes(32, "big")
+    site.funds += 1
     is_isolated = part != "fund"
     address = str(site.factory.fund_address(terms, salt))
     site.factory.create_fund(terms, is_isolated, salt, sender=site.deployer)
