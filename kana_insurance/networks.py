@@ -66,9 +66,7 @@ class NetworkFile(DeploymentConfig):
         """What is deployed, with the network's sequencer feed at every market that names none."""
         values = {name: getattr(self, name) for name in DeploymentConfig.model_fields}
         values["markets"] = self._heeding(self.markets)
-        values["others"] = [
-            other.model_copy(update={"markets": self._heeding(other.markets)}) for other in self.others
-        ]
+        values["others"] = [other.model_copy(update={"markets": self._heeding(other.markets)}) for other in self.others]
         return DeploymentConfig(**values)
 
     def _heeding(self, markets: Iterable[MarketConfig]) -> list[MarketConfig]:

@@ -9,6 +9,7 @@ from kana_insurance.audit.site import Market, Part, Site
 from kana_insurance.backends import ZERO
 from kana_insurance.system import LOCAL_CHAINS, SEQUENCED, TEST_CHAINS
 
+
 @dataclass(frozen=True)
 class Price:
     """What a feed says: WAD, 0 for no good price; age and bound in seconds."""

@@ -339,9 +339,7 @@ class RpcBackend:
         return self.signed(key, self._chain_id, nonce, to, data, gas, fee, 10**9)
 
     @staticmethod
-    def signed(
-        key: bytes, chain_id: int, nonce: int, to: str | None, data: bytes, gas: int, fee: int, tip: int
-    ) -> str:
+    def signed(key: bytes, chain_id: int, nonce: int, to: str | None, data: bytes, gas: int, fee: int, tip: int) -> str:
         """An EIP-1559 transaction, signed; fee and tip are the most that it pays, wei a unit of gas."""
         import rlp  # type: ignore[import-untyped]
 

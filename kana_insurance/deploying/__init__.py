@@ -164,9 +164,7 @@ def carry_out(
 
 def _send(prepared: Prepared, sign: Sign, told: Callable[[Sent], None]) -> System:
     target = prepared.target
-    backend = StepBackend(
-        target.url, prepared.file, sign, told, target.request, resend=prepared.options.resend
-    )
+    backend = StepBackend(target.url, prepared.file, sign, told, target.request, resend=prepared.options.resend)
     try:
         return deploy(prepared.plan.config, backend, prepared.deployer, network=prepared.network)
     except Reverted as error:

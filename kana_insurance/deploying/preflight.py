@@ -69,7 +69,7 @@ def check_chain(backend: RpcBackend, plan: Plan, deployer: str) -> None:
         for number, entry in enumerate(fund.registrations):
             checks.has_code(entry.venue, (*place, "registrations", number, "venue"), "venue")
     if checks.wrong:
-        raise DeploymentError("\n".join(checks.wrong))
+        raise DeploymentError("\n".join(dict.fromkeys(checks.wrong)))
 
 
 def _funds(plan: Plan) -> Iterator[tuple[Place, FundConfig]]:
@@ -84,7 +84,9 @@ def _check_evm(checks: _Checks) -> None:
         answer = checks.backend.rpc("eth_call", {"data": "0x" + _PROBE.hex()}, "latest")
         found = int(answer, 16) if len(answer) > 2 else None
     except NodeError as error:
-        checks.expect(False, ("evm",), f"the chain doesn't run transient storage (EIP-1153), or its node refuses: {error}")
+        checks.expect(
+            False, ("evm",), f"the chain doesn't run transient storage (EIP-1153), or its node refuses: {error}"
+        )
         return
     checks.expect(found == _ANSWER, ("evm",), "the chain has no transient storage (EIP-1153)")
 
@@ -137,7 +139,9 @@ def _check_feed(checks: _Checks, market: MarketConfig, place: Place) -> None:
     at = (*place, "aggregator")
     if market.aggregator is None:
         test = chain_id in LOCAL_CHAINS | TEST_CHAINS
-        checks.expect(test, at, f"chain {chain_id} is no test network: name a real aggregator, anyone sets a mock's price")
+        checks.expect(
+            test, at, f"chain {chain_id} is no test network: name a real aggregator, anyone sets a mock's price"
+        )
         return
     if not checks.has_code(market.aggregator, at, "aggregator"):
         return
@@ -186,8 +190,8 @@ def check_balance(backend: RpcBackend, deployer: str, cost: int, coin: str) -> N
     held, needed = int(backend.rpc("eth_getBalance", deployer, "latest"), 16), cost * BALANCE_PERCENT // 100
     if held < needed:
         raise DeploymentError(
-            f"the deployer {deployer} holds {coins(held)} {coin}, the deployment costs about {coins(cost)}: have "
-            f"{coins(needed)} there, the fee may rise meanwhile"
+            f"the deployer {deployer} holds {coins(held)} {coin}, the deployment costs about {coins(cost)} {coin}: "
+            f"have {coins(needed)} there, the fee may rise meanwhile"
         )
 
 

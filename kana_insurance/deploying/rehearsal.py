@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eth_utils import is_address, to_checksum_address
+
 from kana_insurance.anvil import Anvil
 from kana_insurance.backends.rpc import RpcBackend
 from kana_insurance.config import DeploymentConfig
@@ -134,4 +136,6 @@ def _shown(value: Any) -> Any:
         return [_shown(item) for item in value]
     if isinstance(value, bytes):
         return "0x" + value.hex()
+    if isinstance(value, str) and is_address(value):
+        return str(to_checksum_address(value))
     return value if isinstance(value, (bool, str)) else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from kana_insurance.system import CONTRACT_NAMES, DeploymentRecord, record_path
 BLUEPRINTS = ("InsuranceFund", "Underwriter", "Backstop")
 
 
+@cache
 def standard_json(contract: str) -> dict[str, Any]:
     """The compiler's input that gives a contract's code: all sources and settings, without paths of this machine.
 

@@ -382,9 +382,7 @@ class StepBackend(RpcBackend):
             raise Reverted("", f"step {step.number} ({step.what}), transaction {answer['transactionHash']}")
         if step.address is not None and not self.has_code(step.address):
             raise NodeError(f"step {step.number} ({step.what}) is mined, and the node knows no code at {step.address}")
-        return Receipt(
-            call, answer["transactionHash"], status, step.gas_used, step.mined, answer["logs"], step.address
-        )
+        return Receipt(call, answer["transactionHash"], status, step.gas_used, step.mined, answer["logs"], step.address)
 
 
 def fees_of(backend: RpcBackend) -> Fees:
