@@ -24,7 +24,8 @@ from pydantic import (
 
 from kana_insurance.amounts import MAX_AMOUNT, WAD, WAD_DECIMALS, format_amount, parse_amount
 from kana_insurance.backends import ZERO
-from kana_insurance.measures import DAY, duration_text, parse_bps, parse_days, parse_duration
+from kana_insurance.measures import DAY as DAY
+from kana_insurance.measures import duration_text, parse_bps, parse_days, parse_duration
 
 #: Most that a backstop holds, base units (M16).
 MAX_STAKE = 2**96 - 1

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from kana_insurance.backends import ZERO
 from kana_insurance.config import (
+    UNKNOWN_ASSET,
     Address,
     DeploymentConfig,
     FaucetConfig,
@@ -26,7 +27,6 @@ from kana_insurance.config import (
     Seconds,
     Spoken,
     TokenConfig,
-    UNKNOWN_ASSET,
 )
 from kana_insurance.system import LOCAL_CHAINS, DeploymentError, read_config
 
@@ -173,7 +173,7 @@ class _Tree:
                 where = _dotted((*place, key.value))
                 raise DeploymentError(f"{self.path}:{line}: {where} is there already, in line {seen[key.value]}")
             seen[key.value] = line
-        self._loader.flatten_mapping(node)  # type: ignore[no-untyped-call]
+        self._loader.flatten_mapping(node)
         found = {}
         for key, value in node.value:
             self.lines[(*place, key.value)] = key.start_mark.line + 1

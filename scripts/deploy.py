@@ -51,10 +51,10 @@ def cli(
     role, and write deployments/<network>.json. A configuration can ask for markets with a fund of their own, and for
     funds of other assets, each with a venue.
 
-    With --config the chain is compared with the file first and, on a public network, all is rehearsed on a fork: what it
-    costs is shown, and asked for. Every transaction is written to deployments/<network>.pending.json before it is sent.
-    When anything breaks off, run the same command again: what is deployed is not deployed twice. Sources for block
-    explorers end up in deployments/<network>.verify.
+    With --config the chain is compared with the file first and, on a public network, all is rehearsed on a fork: what
+    it costs is shown, and asked for. Every transaction is written to deployments/<network>.pending.json before it is
+    sent. When anything breaks off, run the same command again: what is deployed is not deployed twice. Sources for
+    block explorers end up in deployments/<network>.verify.
 
     On a local chain, without --config: threshold 1,000,000 KanaUSDT, a staked layer, two markets, TEST::1 treasurer,
     TEST::2 guardian, TEST::3 proposer of the timelock, TEST::4 fee recipient, TEST::5 treasury.

@@ -82,7 +82,7 @@ def prepare(
     plan: Plan,
     target: Target,
     deployer: str,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     progress: Callable[[str], None] = lambda _: None,
     *,
     must_pay: bool = True,

@@ -186,8 +186,8 @@ def _summary(prepared: Prepared, rehearsal: Rehearsal) -> str:
     done = len(rehearsal.rows) - len(rows)
     coin, fees = prepared.plan.coin, rehearsal.fees
     lines = [
-        f"{len(rows)} transactions{f' ({done} are on the chain already)' if done else ''}, {rehearsal.gas:,} gas, about "
-        f"{coins(rehearsal.cost)} {coin} at the present fee of {_gwei(fees.now)} Gwei; at most "
+        f"{len(rows)} transactions{f' ({done} are on the chain already)' if done else ''}, {rehearsal.gas:,} gas, "
+        f"about {coins(rehearsal.cost)} {coin} at the present fee of {_gwei(fees.now)} Gwei; at most "
         f"{coins(rehearsal.gas * fees.most)} {coin}, {_gwei(fees.most)} Gwei, is offered"
     ]
     if rehearsal.system.record.chain_id in SEQUENCED:

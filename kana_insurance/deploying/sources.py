@@ -105,7 +105,9 @@ def _entry(part: str, contract: str, address: str, values: list[Any] | None) -> 
 
 def encode_arguments(contract: str, values: list[Any]) -> str:
     """Constructor arguments of a record, ABI-encoded, as hexadecimal digits without 0x."""
-    inputs = next((entry["inputs"] for entry in artifact(contract)["abi"] if entry["type"] == "constructor"), [])
+    inputs: list[dict[str, Any]] = next(
+        (entry["inputs"] for entry in artifact(contract)["abi"] if entry["type"] == "constructor"), []
+    )
     kinds = [canonical_type(item) for item in inputs]
     return encode(kinds, [_typed(kind, value) for kind, value in zip(kinds, values, strict=True)]).hex()
 

@@ -10,12 +10,12 @@ from kana_insurance.backends.rpc import NodeError, RpcBackend
 from kana_insurance.deployment import ROLES, System
 
 SENDING = "eth_sendRawTransaction"
-#: Where a line breaks around the sending of a transaction: before it, once it is sent, once the node tells of it; or the
-#: node loses the transaction, or keeps it waiting.
+#: Where a line breaks around the sending of a transaction: before it, once it is sent, once the node tells of it; or
+#: the node loses the transaction, or keeps it waiting.
 BREAKS = ("before", "after", "receipt", "dropped", "pending")
 
 
-class Broken(NodeError):
+class BrokenError(NodeError):
     """The line broke."""
 
 
@@ -41,14 +41,14 @@ class Line:
         """One request.
 
         Raises:
-            Broken: where the line breaks.
+            BrokenError: where the line breaks.
         """
         if method == SENDING:
             self.sent += 1
             if self.sent == self.step and self.how != "receipt":
                 self._break(params)
         if method == "eth_getTransactionReceipt" and self.sent == self.step and self.how == "receipt":
-            raise Broken("the line broke before the receipt came")
+            raise BrokenError("the line broke before the receipt came")
         return self.chain._post([(method, params)])[0]
 
     def _break(self, params: list[Any]) -> None:
@@ -61,7 +61,7 @@ class Line:
                 self.chain.rpc("evm_setAutomine", True)
             elif self.how == "pending":
                 self.chain.rpc("evm_setIntervalMining", 1)
-        raise Broken("the line broke")
+        raise BrokenError("the line broke")
 
 
 def end_state(system: System) -> dict[str, Any]:

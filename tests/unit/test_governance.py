@@ -21,8 +21,8 @@ from kana_insurance.governance.meanings import EFFECTS, VALUES, VALUES_BY_CONTRA
 from kana_insurance.governance.operations import NO_WORD
 from kana_insurance.governance.safe import batch, write
 from kana_insurance.governance.words import ROLES
-from kana_insurance.measures import parse_bps
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
+from kana_insurance.measures import parse_bps
 from tests.utils.plain_calls import abi_functions, is_view
 
 ACCOUNT = "0x00000000000000000000000000000000000000AA"
