@@ -125,7 +125,7 @@ def run(
         _ask(prepared, rehearsal)
         _unlock(account)
     total = len(rehearsal.rows) if rehearsal is not None else None
-    with _kept(prepared):
+    with _kept(prepared), _quiet():
         return carry_out(prepared, signer_of(account), _teller(total, silent=as_json))
 
 
@@ -142,6 +142,15 @@ def _unlock(account: Any) -> None:
     alias = getattr(account, "alias", None) or ""
     if hasattr(account, "set_autosign") and not os.environ.get(f"APE_ACCOUNTS_{alias}_PASSPHRASE"):
         account.set_autosign(True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what Ape says of a keyfile at every signature."""
+    from ape.logging import LogLevel, logger
+
+    with logger.at_level(max(logger.level, LogLevel.ERROR)):
+        yield
 
 
 @contextmanager
