@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ModelWrapValidatorHandler,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 
 from kana_insurance.amounts import WAD
 from kana_insurance.backends import ZERO
+from kana_insurance.measures import DAY as DAY
+from kana_insurance.measures import duration_text
 from kana_insurance.pools import PoolConfig
-from kana_insurance.values import Address, Amount, Bps, FaucetConfig, Price
+from kana_insurance.values import (
+    DAYS,
+    FAUCET_TOKEN,
+    TOKENS,
+    Address,
+    Amount,
+    Bps,
+    FaucetConfig,
+    Price,
+    Seconds,
+    Size,
+    Spoken,
+    TokenConfig,
+    address,
+    kind_of_token,
+)
 
-DAY = 86_400
 #: Most that a backstop holds, base units (M16).
 MAX_STAKE = 2**96 - 1
-FAUCET_TOKEN = "KanaUSDT"
 
 
 def _asset(value: str) -> str:
-    return value if value == FAUCET_TOKEN else TypeAdapter(Address).validate_python(value)
+    return value if value == FAUCET_TOKEN else address(value)
 
 
 class MarketConfig(BaseModel):
@@ -32,9 +57,11 @@ class MarketConfig(BaseModel):
     #: The mock's first answer, and its decimals.
     price: Price = 100 * WAD
     feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    max_age: Annotated[int, Field(gt=0)] = 3_600
+    #: What an existing aggregator must call itself, such as "ETH / USD"; None: not compared.
+    feed_description: str | None = None
+    max_age: Annotated[Seconds, Field(gt=0)] = 3_600
     sequencer: Address = ZERO
-    sequencer_grace: Annotated[int, Field(ge=0)] = 3_600
+    sequencer_grace: Annotated[Seconds, Field(ge=0)] = 3_600
     #: What the market may cost the fund for life, base units (M31).
     max_insurance: Amount = 0
     initial_margin_bps: Bps = 1_000
@@ -43,11 +70,11 @@ class MarketConfig(BaseModel):
     taker_fee_bps: Bps = 5
     maker_fee_bps: Bps = 2
     fund_fee_bps: Bps = 5_000
-    grace: int = 600
+    grace: Seconds = 600
     #: Base units; None is 10 whole tokens.
     min_notional: Amount | None = None
-    open_interest_cap: Amount
-    position_cap: Amount
+    open_interest_cap: Size
+    position_cap: Size
     #: Whether the market has a fund of its own (M17), and that one's threshold, base units; None: the shared fund's.
     isolated: bool = False
     threshold: Annotated[Amount, Field(gt=0)] | None = None
@@ -74,21 +101,29 @@ class StakersConfig(BaseModel):
     #: The share token's name and symbol.
     name: Annotated[str, Field(min_length=1, max_length=25)] = "Kana Backstop"
     symbol: Annotated[str, Field(min_length=1, max_length=5)] = "KBACK"
-    cooldown_days: Annotated[int, Field(ge=7, le=30)] = 14
+    cooldown_days: Annotated[int, Field(ge=7, le=30), DAYS.validator(), DAYS] = 14
     #: Seconds over which a payment of revenue is spread.
-    stream_length: Annotated[int, Field(ge=DAY, le=30 * DAY)] = 7 * DAY
+    stream_length: Annotated[Seconds, Field(ge=DAY, le=30 * DAY)] = 7 * DAY
     #: Stake below which nothing streams, base units; None is 1,000 whole tokens.
-    min_staked: Annotated[int, Field(ge=0, le=MAX_STAKE)] | None = None
+    min_staked: Annotated[int, Field(ge=0, le=MAX_STAKE), TOKENS.validator(), TOKENS] | None = None
     #: What the fund may draw here for life, base units; within it, a window (cap 0: off) and its seconds.
     limit: Amount
     window_cap: Amount = 0
-    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    window: Annotated[Seconds, Field(ge=3_600, le=30 * DAY)] = DAY
     #: Share of the fund's revenue that the layer takes before all others.
-    premium_bps: Annotated[int, Field(ge=0, le=3_000)] = 0
+    premium_bps: Annotated[Bps, Field(le=3_000)] = 0
 
 
 #: The staked layer of local chains: it stands for as much as the fund's threshold there.
 LOCAL_STAKERS = StakersConfig(limit=1_000_000 * 10**6)
+
+
+Asset = Annotated[
+    Annotated[str, AfterValidator(_asset), Tag("name")]
+    | Annotated[TokenConfig, Tag("token")]
+    | Annotated[FaucetConfig, Tag("new")],
+    Discriminator(kind_of_token),
+]
 
 
 class FundConfig(BaseModel):
@@ -97,12 +132,12 @@ class FundConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: An existing token, or on local chains and testnets alone a new faucet token, "KanaUSDT" or one of one's own.
-    asset: Annotated[str, AfterValidator(_asset)] | FaucetConfig = FAUCET_TOKEN
+    asset: Asset = FAUCET_TOKEN
     threshold: Annotated[Amount, Field(gt=0)]
-    liquidator_bps: Annotated[int, Field(ge=0, le=5_000)] = 3_000
-    fund_bps: Annotated[int, Field(ge=0, le=3_000)] = 2_000
+    liquidator_bps: Annotated[Bps, Field(le=5_000)] = 3_000
+    fund_bps: Annotated[Bps, Field(le=3_000)] = 2_000
     window_cap: Amount = 0
-    window: Annotated[int, Field(ge=3_600, le=30 * DAY)] = DAY
+    window: Annotated[Seconds, Field(ge=3_600, le=30 * DAY)] = DAY
     #: The staked layer, drawn on after the reserve, and the reinsurance after it (M10); None: without.
     stakers: StakersConfig | None = None
     reinsurance: StakersConfig | None = None
@@ -123,6 +158,21 @@ class FundConfig(BaseModel):
             raise ValueError("markets need the venue")
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_tokens(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if isinstance(info.context, Spoken) and isinstance(data, dict):
+            with info.context.asset(data.get("asset")):
+                return handler(data)
+        return handler(data)
+
+    @property
+    def token(self) -> str | None:
+        """The existing token's address; None if a new one is made."""
+        if isinstance(self.asset, TokenConfig):
+            return self.asset.address
+        return None if self.has_faucet else str(self.asset)
+
     @property
     def has_faucet(self) -> bool:
         """Whether anyone mints the asset."""
@@ -138,15 +188,16 @@ class DeploymentConfig(FundConfig):
     guardian: Address
     treasury: Address
     fee_recipient: Address
-    timelock_floor: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
-    timelock_delay: Annotated[int, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_floor: Annotated[Seconds, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
+    timelock_delay: Annotated[Seconds, Field(ge=2 * DAY, le=30 * DAY)] = 2 * DAY
     #: Funds of other assets, each with a venue of its own, with the same timelock, factory and roles (M16).
     others: list[FundConfig] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> DeploymentConfig:
         if self.timelock_delay < self.timelock_floor:
-            raise ValueError("timelock_delay is below timelock_floor")
+            delay, floor = duration_text(self.timelock_delay), duration_text(self.timelock_floor)
+            raise ValueError(f"timelock_delay is below timelock_floor: {delay}, must be at least {floor}")
         return self
 
     def of(self, other: FundConfig) -> DeploymentConfig:

@@ -16,7 +16,6 @@ from eth_utils import keccak, to_checksum_address
 from kana_insurance.backends import ZERO, Backend, address_of
 from kana_insurance.config import (
     DAY,
-    FAUCET_TOKEN,
     LOCAL_STAKERS,
     DeploymentConfig,
     FundConfig,
@@ -37,13 +36,14 @@ from kana_insurance.system import (
     MarketRecord,
     System,
     attach,
+    find_record,
     network_name,
     project_version,
     read_config,
     read_record,
     record_path,
 )
-from kana_insurance.values import FaucetConfig
+from kana_insurance.values import FAUCET_TOKEN, FaucetConfig
 
 __all__ = [
     "CONTRACT_NAMES",
@@ -65,6 +65,7 @@ __all__ = [
     "attach",
     "check",
     "deploy",
+    "find_record",
     "fund_terms",
     "layer_terms",
     "local_config",
@@ -96,7 +97,7 @@ def _refuse_test_parts(config: DeploymentConfig, chain_id: int) -> None:
                     "mock's price"
                 )
         for collateral in collaterals:
-            if isinstance(collateral.token, FaucetConfig):
+            if collateral.address is None:
                 raise DeploymentError(
                     f"chain {chain_id} is no test network: name a real 'token' for {collateral.name}, anyone mints "
                     "this one"
@@ -136,6 +137,8 @@ class _Site:
     timelock: Any = None
     notices: Any = None
     factory: Any = None
+    #: How many funds the factory has made. Not asked of it: resumed, a deployment must call what it called before.
+    funds: int = 0
 
     def make(self, part: str, contract: str, *values: Any) -> Any:
         """Deploy a contract and note its arguments."""
@@ -269,16 +272,18 @@ def _asset(config: DeploymentConfig, site: _Site) -> Any:
         return site.make("asset", "FaucetToken", config.asset.name, config.asset.symbol, config.asset.decimals)
     if config.asset == FAUCET_TOKEN:
         return site.make("asset", FAUCET_TOKEN)
-    if not site.backend.has_code(config.asset):
-        raise DeploymentError(f"there is no token at {config.asset}")
-    return site.backend.at(FAUCET_TOKEN, config.asset)
+    address = str(config.token)
+    if not site.backend.has_code(address):
+        raise DeploymentError(f"there is no token at {address}")
+    return site.backend.at(FAUCET_TOKEN, address)
 
 
 def _create_fund(config: DeploymentConfig, site: _Site, asset: Any, part: str, threshold: int | None = None) -> Any:
     """Have the factory create a fund, at the address that it foretells; its number is its salt."""
     site.progress(f"creating the {part}")
     terms = fund_terms(config, address_of(asset), site.me, threshold)
-    salt = int(site.factory.fund_count()).to_bytes(32, "big")
+    salt = site.funds.to_bytes(32, "big")
+    site.funds += 1
     is_isolated = part != "fund"
     address = str(site.factory.fund_address(terms, salt))
     site.factory.create_fund(terms, is_isolated, salt, sender=site.deployer)
@@ -378,7 +383,7 @@ def _deploy_venue(config: DeploymentConfig, site: _Site, parts: dict[str, Any], 
 
 def _jsonable(value: Any) -> Any:
     """An argument as the record holds it: numbers as decimal strings, addresses in checksum form."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 

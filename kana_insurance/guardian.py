@@ -12,7 +12,8 @@ from kana_insurance.backends import address_of
 from kana_insurance.client import Client, Refusal, moment
 from kana_insurance.governance.directory import Directory, Part
 from kana_insurance.governance.safe import Transaction
-from kana_insurance.governance.words import DAY, Duration, duration_text, until
+from kana_insurance.governance.words import Duration, until
+from kana_insurance.measures import DAY, duration_text
 
 #: Longest pause, and the rest after the end of one before the next (M37), seconds.
 MAX_PAUSE, REST = 7 * DAY, 7 * DAY

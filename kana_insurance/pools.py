@@ -7,18 +7,28 @@ of a collateral base units of the collateral.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from kana_insurance.amounts import WAD
 from kana_insurance.backends import ZERO, address_of
-from kana_insurance.values import Address, Amount, Bps, FaucetConfig, Price
+from kana_insurance.values import (
+    SHARE,
+    Address,
+    Amount,
+    Bps,
+    CollateralAmount,
+    FaucetConfig,
+    Price,
+    Seconds,
+    Spoken,
+    Token,
+    TokenConfig,
+)
 
 #: The market as which a fund knows a pool.
 POOL_MARKET = 0
-#: Widest amount of a collateral: 96 bits.
-MAX_COLLATERAL = 2**96 - 1
 
 
 class FeedConfig(BaseModel):
@@ -30,9 +40,11 @@ class FeedConfig(BaseModel):
     #: The mock's first answer, and its decimals.
     price: Price = 100 * WAD
     feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    max_age: Annotated[int, Field(gt=0)] = 3_600
+    #: What an existing aggregator must call itself, such as "ETH / USD"; None: not compared.
+    feed_description: str | None = None
+    max_age: Annotated[Seconds, Field(gt=0)] = 3_600
     sequencer: Address = ZERO
-    sequencer_grace: Annotated[int, Field(ge=0)] = 3_600
+    sequencer_grace: Annotated[Seconds, Field(ge=0)] = 3_600
 
 
 class CollateralConfig(FeedConfig):
@@ -40,15 +52,34 @@ class CollateralConfig(FeedConfig):
 
     name: str = Field(min_length=1, max_length=128)
     #: An existing token, or on local chains and testnets alone a new one that anyone mints.
-    token: Address | FaucetConfig
+    token: Token
     factor_bps: Bps = 7_500
     threshold_bps: Bps = 8_000
     close_factor_bps: Bps = 5_000
     premium_bps: Bps = 500
     premium_fund_bps: Bps = 2_000
-    collateral_cap: Annotated[Amount, Field(gt=0, le=MAX_COLLATERAL)]
+    collateral_cap: Annotated[CollateralAmount, Field(gt=0)]
     #: Debt of all loans against it.
     borrow_cap: Annotated[Amount, Field(gt=0)]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_tokens(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if isinstance(info.context, Spoken) and isinstance(data, dict):
+            with info.context.collateral(data.get("token")):
+                return handler(data)
+        return handler(data)
+
+    @property
+    def address(self) -> str | None:
+        """The existing token's address; None if a new one is made."""
+        if isinstance(self.token, TokenConfig):
+            return self.token.address
+        return None if isinstance(self.token, FaucetConfig) else self.token
+
+
+#: A nominal rate a year, basis points.
+Rate = Annotated[int, Field(ge=0, le=30_000), SHARE.validator(), SHARE]
 
 
 class PoolConfig(BaseModel):
@@ -59,12 +90,12 @@ class PoolConfig(BaseModel):
     #: The share token's name and symbol.
     name: Annotated[str, Field(min_length=1, max_length=25)] = "Kana Lending"
     symbol: Annotated[str, Field(min_length=1, max_length=5)] = "KLEND"
-    base_bps: Annotated[int, Field(ge=0, le=30_000)] = 0
-    slope1_bps: Annotated[int, Field(ge=0, le=30_000)] = 400
-    slope2_bps: Annotated[int, Field(ge=0, le=30_000)] = 7_500
-    kink_bps: Annotated[int, Field(gt=0, lt=10_000)] = 8_000
+    base_bps: Rate = 0
+    slope1_bps: Rate = 400
+    slope2_bps: Rate = 7_500
+    kink_bps: Annotated[Bps, Field(gt=0, lt=10_000)] = 8_000
     #: The fund's part of the interest.
-    reserve_factor_bps: Annotated[int, Field(ge=0, le=5_000)] = 1_000
+    reserve_factor_bps: Annotated[Bps, Field(le=5_000)] = 1_000
     #: Most that lenders may bring.
     supply_cap: Annotated[Amount, Field(gt=0)]
     #: Least debt of a loan; None is 10 whole tokens.
@@ -181,21 +212,21 @@ def _feed(feed: FeedConfig, part: str, name: str, site: Any) -> tuple[Any, Any]:
 
 def _list(registry: Any, number: int, collateral: CollateralConfig, site: Any) -> CollateralRecord:
     """List a collateral."""
-    token = collateral.token
-    faucet = isinstance(token, FaucetConfig)
-    if isinstance(token, FaucetConfig):
-        token = address_of(site.make(f"collateral_{number}", "FaucetToken", token.name, token.symbol, token.decimals))
+    token = collateral.address
+    if isinstance(collateral.token, FaucetConfig):
+        new = collateral.token
+        token = address_of(site.make(f"collateral_{number}", "FaucetToken", new.name, new.symbol, new.decimals))
     feed, source = _feed(collateral, f"collateral_{number}", f"{collateral.name} / USD", site)
     site.progress(f"listing {collateral.name}")
-    registry.list_collateral(collateral_terms(collateral, token, address_of(feed)), sender=site.deployer)
+    registry.list_collateral(collateral_terms(collateral, str(token), address_of(feed)), sender=site.deployer)
     return CollateralRecord(
         collateral_id=number,
         name=collateral.name,
-        token=token,
+        token=str(token),
         feed=address_of(feed),
         aggregator=address_of(source),
         mock=collateral.aggregator is None,
-        faucet=faucet,
+        faucet=collateral.address is None,
     )
 
 

@@ -13,12 +13,15 @@ from eth_utils import keccak
 from pydantic import BaseModel, ValidationError
 
 from kana_insurance.backends import ROOT, Backend
-from kana_insurance.config import FAUCET_TOKEN, DeploymentConfig, StakersConfig
+from kana_insurance.config import DeploymentConfig, StakersConfig
 from kana_insurance.pools import CollateralRecord
+from kana_insurance.values import FAUCET_TOKEN
 
 #: Chains on which anyone makes the tokens and the prices.
 LOCAL_CHAINS = frozenset({1337, 31337})
 TEST_CHAINS = frozenset({11155111, 17000, 560048, 84532, 421614, 11155420, 80002})
+#: Chains whose blocks one sequencer makes: OP, Arbitrum One, Base, Scroll, Linea, zkSync Era, Mantle, Metis.
+SEQUENCED = frozenset({10, 42161, 8453, 534352, 59144, 324, 5000, 1088})
 #: Roles that must end with someone else than the deployer.
 ROLES = {
     "DEFAULT_ADMIN_ROLE": b"\x00" * 32,
@@ -89,6 +92,26 @@ def network_name(chain_id: int, network: str) -> str:
 def record_path(network: str) -> Path:
     """Where a network's record is; ``KANA_DEPLOYMENTS`` names another folder than ``deployments``."""
     return Path(os.environ.get("KANA_DEPLOYMENTS") or ROOT / "deployments") / f"{network}.json"
+
+
+def find_record(chain_id: int, network: str) -> Path:
+    """Where the record of the chain that a command is connected to is.
+
+    Ape knows a node by its address alone as a network of another name than the record's: then it is the one record of
+    that chain.
+    """
+    path = record_path(network)
+    if path.exists() or chain_id in LOCAL_CHAINS:
+        return path
+    found = []
+    for other in sorted(path.parent.glob("*.json")):
+        try:
+            kept = json.loads(other.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(kept, dict) and kept.get("chain_id") == chain_id and "addresses" in kept:
+            found.append(other)
+    return found[0] if len(found) == 1 else path
 
 
 def read_record(network: str, path: Path | None = None) -> DeploymentRecord:

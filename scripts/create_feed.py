@@ -15,7 +15,7 @@ from kana_insurance.cli import (
     show,
 )
 from kana_insurance.feeds import create_feed
-from kana_insurance.governance.words import Misspelt, parse_duration
+from kana_insurance.measures import Misspelt, parse_duration
 
 
 def seconds(context: click.Context, parameter: click.Parameter, text: str) -> int:

@@ -8,8 +8,8 @@ import click
 
 from kana_insurance.cli import KanaCommand, account_option, connect, json_option, record_option, show
 from kana_insurance.governance.console import check_safe, hand_out, safe_option
-from kana_insurance.governance.words import Misspelt, parse_duration
 from kana_insurance.guardian import ACTS, PLACES, Guardian
+from kana_insurance.measures import Misspelt, parse_duration
 
 
 class DurationType(click.ParamType):

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from kana_insurance.audit.findings import Checks, is_fatal, words_of
 from kana_insurance.audit.site import Market, Part, Site
 from kana_insurance.backends import ZERO
-from kana_insurance.system import LOCAL_CHAINS, TEST_CHAINS
-
-#: Chains whose blocks one sequencer makes: OP, Arbitrum One, Base, Scroll, Linea, zkSync Era, Mantle, Metis.
-SEQUENCED = frozenset({10, 42161, 8453, 534352, 59144, 324, 5000, 1088})
+from kana_insurance.system import LOCAL_CHAINS, SEQUENCED, TEST_CHAINS
 
 
 @dataclass(frozen=True)

@@ -300,7 +300,7 @@ class RpcBackend:
         results = []
         for (_, _, _, call), answer in zip(calls, self._post(wanted), strict=True):
             if "error" in answer:
-                raise _as_revert(answer["error"], call)
+                raise as_revert(answer["error"], call)
             results.append(bytes.fromhex(answer["result"][2:]))
         return results
 
@@ -336,11 +336,15 @@ class RpcBackend:
         self._nonces.clear()
 
     def _signed(self, key: bytes, nonce: int, to: str | None, data: bytes, gas: int, fee: int = MAX_FEE) -> str:
-        """An EIP-1559 transaction, signed."""
+        return self.signed(key, self._chain_id, nonce, to, data, gas, fee, 10**9)
+
+    @staticmethod
+    def signed(key: bytes, chain_id: int, nonce: int, to: str | None, data: bytes, gas: int, fee: int, tip: int) -> str:
+        """An EIP-1559 transaction, signed; fee and tip are the most that it pays, wei a unit of gas."""
         import rlp  # type: ignore[import-untyped]
 
         target = to_canonical_address(to) if to else b""
-        fields: list[Any] = [self._chain_id, nonce, 10**9, fee, gas, target, 0, data, []]
+        fields: list[Any] = [chain_id, nonce, tip, fee, gas, target, 0, data, []]
         signature = sign_digest(keccak(b"\x02" + rlp.encode(fields)), key)
         parts = [signature[64] - 27, int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")]
         return "0x02" + rlp.encode([*fields, *parts]).hex()
@@ -434,7 +438,7 @@ class RpcBackend:
         answers = self._post([(method, params) for _, method, params in queue], SEND_CHUNK)
         for (receipt, _, _), answer in zip(queue, answers, strict=True):
             if "error" in answer:
-                raise _as_revert(answer["error"], receipt.call)
+                raise as_revert(answer["error"], receipt.call)
             receipt.hash = answer["result"]
         return [receipt.hash for receipt, _, _ in queue]
 
@@ -554,7 +558,7 @@ class RpcBackend:
         self.rpc("evm_mine")
 
 
-def _as_revert(error: dict[str, Any], call: str) -> Exception:
+def as_revert(error: dict[str, Any], call: str) -> Exception:
     """A node's error as what it means."""
     message = str(error.get("message", error))
     data = error.get("data")

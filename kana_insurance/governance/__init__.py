@@ -34,7 +34,8 @@ from kana_insurance.governance.operations import (
     Operations,
 )
 from kana_insurance.governance.safe import Transaction
-from kana_insurance.governance.words import Duration, Misspelt, Words, duration_text, until
+from kana_insurance.governance.words import Duration, Words, until
+from kana_insurance.measures import Misspelt, duration_text
 
 __all__ = ["Governance", "Misspelt", "Plan", "catalogue"]
 

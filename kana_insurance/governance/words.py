@@ -13,11 +13,8 @@ from kana_insurance.backends import ZERO
 from kana_insurance.client import Figure, moment
 from kana_insurance.governance.actions import Action, Argument, Unit
 from kana_insurance.governance.directory import Directory, Part
+from kana_insurance.measures import Misspelt, duration_text, parse_bps, parse_days, parse_duration
 
-DAY = 86_400
-BPS = 10_000
-_SECONDS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
-_PART = re.compile(r"(\d+)\s*(d|h|m|s)[a-z]*")
 _LAYERS = ("staked", "reinsurance")
 #: Roles by name; the timelock's ids are snekmate's.
 ROLES = {
@@ -31,56 +28,12 @@ ROLES = {
 }
 
 
-class Misspelt(ValueError):  # noqa: N818 - what happened, not a fault of the program
-    """A value that isn't one of its kind; the message says how it is written."""
-
-
 class Duration(Figure):
     """Seconds, which people read as days, hours, minutes and seconds."""
 
     def text(self) -> str:
         """For people."""
         return duration_text(self.value)
-
-
-def duration_text(seconds: int) -> str:
-    """Seconds in words, the two greatest units: 183600 is "2 days 3 hours"."""
-    parts, left = [], seconds
-    for name, size in (("day", DAY), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {name}{'' if count == 1 else 's'}")
-    return " ".join(parts[:2]) or "0 seconds"
-
-
-def parse_duration(text: str, *, raw: bool = False) -> int:
-    """Seconds of a text such as 2d, 36h, 2d12h or "10 minutes"; with ``raw`` of a number of seconds.
-
-    Raises:
-        Misspelt: if it is none.
-    """
-    plain = text.strip().lower()
-    if raw and plain.isdecimal():
-        return int(plain)
-    found = _PART.findall(plain)
-    if not found or _PART.sub("", plain).strip():
-        raise Misspelt(f"'{text}' is no duration: write 2d, 36h, 10m or 90s")
-    return sum(int(count) * _SECONDS[unit] for count, unit in found)
-
-
-def parse_bps(text: str) -> int:
-    """Basis points of a text such as 5%, 0.05% or 500bps; a bare number counts basis points.
-
-    Raises:
-        Misspelt: if it is none, or finer than a basis point.
-    """
-    plain = text.strip().lower().replace(" ", "")
-    try:
-        if plain.endswith("%"):
-            return parse_amount(plain[:-1], 2)
-        return parse_amount(plain.removesuffix("bps"), 0, raw=True)
-    except AmountError:
-        raise Misspelt(f"'{text}' is no share: write 5%, 0.05% or 500bps; a basis point is the least") from None
 
 
 class Words:
@@ -129,7 +82,7 @@ class Words:
         if unit is Unit.SECONDS:
             return parse_duration(text, raw=self.raw)
         if unit is Unit.DAYS:
-            return self._days(text)
+            return parse_days(text)
         if unit is Unit.ADDRESS:
             return self._address(argument, text)
         if unit is Unit.MARKET:
@@ -151,13 +104,6 @@ class Words:
         if not re.fullmatch("0x([0-9a-fA-F]{2})*", text):
             raise Misspelt(f"'{text}' is no call data: write 0x and pairs of hexadecimal digits")
         return bytes.fromhex(text[2:])
-
-    @staticmethod
-    def _days(text: str) -> int:
-        seconds = int(text) * DAY if text.isdecimal() else parse_duration(text)
-        if seconds % DAY:
-            raise Misspelt(f"'{text}' isn't a whole number of days")
-        return seconds // DAY
 
     def _address(self, argument: Argument, text: str) -> str:
         if text.lower() == "none" and argument.name in _LAYERS:

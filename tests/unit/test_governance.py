@@ -20,8 +20,9 @@ from kana_insurance.governance.current import condition, present_names
 from kana_insurance.governance.meanings import EFFECTS, VALUES, VALUES_BY_CONTRACT, effect, meaning
 from kana_insurance.governance.operations import NO_WORD
 from kana_insurance.governance.safe import batch, write
-from kana_insurance.governance.words import ROLES, parse_bps
+from kana_insurance.governance.words import ROLES
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
+from kana_insurance.measures import parse_bps
 from tests.utils.plain_calls import abi_functions, is_view
 
 ACCOUNT = "0x00000000000000000000000000000000000000AA"

@@ -10,8 +10,8 @@ from eth_utils import keccak
 from kana_insurance.client import Refusal
 from kana_insurance.governance import Misspelt
 from kana_insurance.governance.safe import Transaction, batch, checksum, write
-from kana_insurance.governance.words import duration_text, parse_bps, parse_duration
 from kana_insurance.kit import DAY
+from kana_insurance.measures import duration_text, parse_bps, parse_duration
 
 ACCOUNT = "0x00000000000000000000000000000000000000AA"
 
