@@ -1,5 +1,6 @@
 """Pause and resume, as guardians may."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,8 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     act = ACTS[name]
     layer = " stakers" if "layer" in name else ""
     words = f"ape run guard {name}{layer}{' --for 2d' if act.is_pause else ''} --account TEST::2"
-    what = f"Stop {act.stops}" if act.is_pause else f"Let go on: {act.goes_on}"
-    return cli.command(name, cls=KanaCommand, short_help=what.partition(",")[0].partition(";")[0], example=words)
+    what = f"Stop {re.split('[,;:]', act.stops)[0]}" if act.is_pause else f"Let go on again: {act.goes_on}"
+    return cli.command(name, cls=KanaCommand, short_help=what, example=words)
 
 
 @_command("pause-payouts")

@@ -117,8 +117,8 @@ def test_plan__no_such_layer_or_contract__says_which_there_are(guarded: Kit) -> 
 # ------------------------------------------------- what else there is for emergencies
 
 
-def test_withdraw__free_balance__all_part_or_nothing(guarded: Kit, trader: Any) -> None:
-    client = Client(guarded.system)
+def test_withdraw__free_balance__all_part_or_nothing(guarded: Kit) -> None:
+    client, trader = Client(guarded.system), guarded.actors.trader
     guarded.deposit(trader, 50 * U)
     guarded.registry.pause_trading(DAY, sender=guarded.actors.guardian)
     assert client.withdraw(trader, 20 * U)["free"].value == 30 * U
@@ -127,7 +127,8 @@ def test_withdraw__free_balance__all_part_or_nothing(guarded: Kit, trader: Any) 
         client.withdraw(trader)
 
 
-def test_skim__donation__booked_for_whom_it_is_named(guarded: Kit, keeper: Any, outsider: Any) -> None:
+def test_skim__donation__booked_for_whom_it_is_named(guarded: Kit) -> None:
+    keeper, outsider = guarded.actors.keeper, guarded.actors.outsider
     funds, apart = Funds(Client(guarded.system)), guarded.isolated[1]
     guarded.mint(apart, 3 * U)
     shown = funds.skim(keeper, apart.address, outsider.address)
@@ -136,7 +137,8 @@ def test_skim__donation__booked_for_whom_it_is_named(guarded: Kit, keeper: Any, 
         funds.skim(keeper, guarded.house.address)
 
 
-def test_create_feed__aggregator__read_from_now_on(guarded: Kit, keeper: Any, outsider: Any) -> None:
+def test_create_feed__aggregator__read_from_now_on(guarded: Kit) -> None:
+    keeper, outsider = guarded.actors.keeper, guarded.actors.outsider
     client = Client(guarded.system)
     made = guarded.backend.deploy("MockAggregator", 8, "COIN / USD", 90 * 10**8, sender=keeper)
     shown = create_feed(client, keeper, str(made.address), 60)
