@@ -21,7 +21,6 @@ from kana_insurance.config import (
     Address,
     DeploymentConfig,
     FaucetConfig,
-    FundConfig,
     MarketConfig,
     Measure,
     Seconds,
@@ -298,6 +297,3 @@ def _leaf(annotation: Any) -> Any:
         return annotation
     parts = [*get_args(annotation), *getattr(annotation, "__metadata__", ())]
     return next((found for part in parts if (found := _leaf(part)) is not None), None)
-
-
-__all__ = ["FundConfig", "NetworkFile", "Plan", "read_plan"]
