@@ -313,6 +313,3 @@ def _leaf(annotation: Any) -> Any:
         return annotation
     parts = [*get_args(annotation), *getattr(annotation, "__metadata__", ())]
     return next((found for part in parts if (found := _leaf(part)) is not None), None)
-
-
-__all__ = ["FundConfig", "NetworkFile", "Plan", "read_plan"]

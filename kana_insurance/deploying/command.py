@@ -121,17 +121,21 @@ def run(
         else:
             _print_rows(prepared, rehearsal)
         return None
-    if rehearsal is not None and not yes:
-        _ask(prepared, rehearsal)
+    if not yes:
+        _ask(prepared)
+    if rehearsal is not None:
         _unlock(account)
     total = len(rehearsal.rows) if rehearsal is not None else None
     with _kept(prepared), _quiet():
         return carry_out(prepared, signer_of(account), _teller(total, silent=as_json))
 
 
-def _ask(prepared: Prepared, rehearsal: Rehearsal) -> None:
+def _ask(prepared: Prepared) -> None:
     """Have the operator agree to what it costs."""
-    click.echo(_summary(prepared, rehearsal), err=True)
+    if prepared.rehearsal is not None:
+        click.echo(_summary(prepared, prepared.rehearsal), err=True)
+    else:
+        click.echo("nothing was rehearsed: what it costs, and whether all of it works, isn't known", err=True)
     if not sys.stdin.isatty():
         raise DeploymentError("nobody is there to agree: add --yes to send, or --dry-run to see every transaction")
     click.confirm("send them?", abort=True, err=True)

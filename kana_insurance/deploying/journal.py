@@ -55,11 +55,6 @@ class Journal(BaseModel):
     configuration: str
     steps: list[Step] = []
 
-    @property
-    def spent(self) -> int:
-        """Gas of what is mined."""
-        return sum(step.gas_used or 0 for step in self.steps)
-
 
 def configuration_hash(config: DeploymentConfig) -> str:
     """What tells two configurations apart, whatever file they are from."""

@@ -272,10 +272,14 @@ def test_resume__nonce_used_by_another_transaction__told_then_sent_anew(
     assert journal.steps[-1].address not in system.record.constructor_args["factory"]
 
 
-def test_resume__sped_up_by_hand__taken_for_its_own(
-    undone: Anvil, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("gas", "fails"), [(3_000_000, False), (600_000, True)])
+def test_resume__sent_again_by_hand__taken_for_its_own(
+    undone: Anvil, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gas: int, fails: bool
 ) -> None:
-    """A wallet that sends the same again with another fee: another hash, the same nonce, addressee and data."""
+    """A wallet that sends the same with another fee: another hash, the same nonce, addressee and data.
+
+    With too little gas it is mined and reverts: the step is sent anew, with a new nonce.
+    """
     monkeypatch.setattr(steps, "KNOWN_SECONDS", 0.1)
     plan = read_plan(file_of_testnet(tmp_path))
     line = Line(undone.url, 8)
@@ -285,10 +289,14 @@ def test_resume__sped_up_by_hand__taken_for_its_own(
     step = journal.steps[7]
     data = bytes.fromhex(artifact("FaucetToken")["bytecode"][2:])
     data += bytes.fromhex(encode_arguments("FaucetToken", ["Kana USDT", "KUSDT", "6"]))
-    draft = steps.Draft(SEPOLIA, step.nonce, None, data, 3_000_000, steps.Fees(2 * fees.base, 2 * fees.tip))
+    draft = steps.Draft(SEPOLIA, step.nonce, None, data, gas, steps.Fees(2 * fees.base, 2 * fees.tip))
     name = line.chain.rpc("eth_sendRawTransaction", "0x" + key_signer(DEPLOYER)(draft).hex())
     assert name not in step.hashes
-    assert end_state(resume(plan, Line(undone.url))) == whole["state"]
+    system = resume(plan, Line(undone.url))
+    assert sound(system)
+    assert (end_state(system) == whole["state"]) is not fails
+    used = int(line.chain.rpc("eth_getTransactionCount", DEPLOYER, "latest"), 16)
+    assert used == whole["count"] + fails
 
 
 def test_journal__lost_chain_or_second_run__refused(undone: Anvil, tmp_path: Path) -> None:
