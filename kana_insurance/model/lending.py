@@ -225,10 +225,9 @@ class LendingPoolModel(LendingBooks):
     def flag(self, caller: Account, collateral_id: int, borrower: Account) -> None:  # noqa: ARG002 - anyone may
         """Stop lenders' withdrawals for at most an hour because this loan is insolvent (M33)."""
         key = (collateral_id, borrower)
-        self._accrue()
-        quote = self.registry.quote(collateral_id)
-        require(self._debt(key) > 0, "pool: no debt")
-        require(self._insolvent(key, quote), "pool: loan is solvent")
+        self.registry.quote(collateral_id)
+        require(self.loan(*key).scaled > 0, "pool: no debt")
+        require(self.is_insolvent(*key), "pool: loan is solvent")
         require(not self.withdrawals_stopped(), "pool: already stopped")
         if self.clock.now >= self.stop_until:
             require(self.clock.now >= self.stop_until + REST, "pool: stopped too recently")
@@ -241,10 +240,8 @@ class LendingPoolModel(LendingBooks):
         """End that when the loan is solvent again (M33)."""
         key = (collateral_id, borrower)
         require(self.flagged == key, "pool: not flagged")
-        self._accrue()
-        require(not self._insolvent(key, self.registry.quote(collateral_id)), "pool: loan is insolvent")
+        require(not self.is_insolvent(*key), "pool: loan is insolvent")
         self._unnote(key)
-        self.log("LoanUnflagged", collateral_id=collateral_id, borrower=borrower)
 
     @atomic
     def accrue(self, caller: Account) -> None:  # noqa: ARG002 - anyone may

@@ -266,6 +266,7 @@ class LendingBooks(Stateful):
         """A loan is flagged no longer; the hour that its flag began stays."""
         if self.flagged == key:
             self.flagged = None
+            self.log("LoanUnflagged", collateral_id=key[0], borrower=key[1])
 
     # ------------------------------------------------------------------ waterfall
 
