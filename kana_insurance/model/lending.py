@@ -7,7 +7,7 @@ functions move, and the waterfall of a bankrupt loan, are in ``lending_books``; 
 from __future__ import annotations
 
 from kana_insurance.model.errors import require
-from kana_insurance.model.lending_books import MARKET_ID, MAX_SHARES, MAX_STOP, REST, LendingBooks, LoanKey
+from kana_insurance.model.lending_books import MARKET_ID, MAX_SHARES, MAX_STOP, NOBODY, REST, LendingBooks, LoanKey
 from kana_insurance.model.lending_formulas import (
     MAX_COLLATERAL,
     Seizure,
@@ -20,8 +20,6 @@ from kana_insurance.model.lending_interest import Rates, debt_up
 from kana_insurance.model.lending_registry import LoanQuote
 from kana_insurance.model.state import Account, atomic
 from kana_insurance.model.units import MAX_AMOUNT
-
-NOBODY = "0x0000000000000000000000000000000000000000"
 
 
 class LendingPoolModel(LendingBooks):
@@ -87,24 +85,22 @@ class LendingPoolModel(LendingBooks):
     def add_collateral(self, caller: Account, collateral_id: int, amount: int, borrower: Account | None = None) -> None:
         """Pull collateral into a loan; never paused, needs no price (M32, M37)."""
         borrower = borrower or caller
-        require(self.registry.setup_finished, "pool: setup not finished")
         require(amount > 0, "pool: zero amount")
-        require(amount <= MAX_COLLATERAL, "pool: amount too large")
         require(borrower != NOBODY, "pool: zero address")
+        require(self.registry.setup_finished, "pool: setup not finished")
         terms = self.registry.collateral(collateral_id)
-        loan = self.loan(collateral_id, borrower)
-        collateral = loan.collateral + amount
+        require(amount <= MAX_COLLATERAL, "pool: amount too large")
         self._move_collateral((collateral_id, borrower), amount)
-        total = self.totals[collateral_id].collateral
-        require(loan.scaled > 0 or total <= terms.collateral_cap, "pool: above collateral cap")
+        loan, total = self.loan(collateral_id, borrower), self.totals[collateral_id].collateral
         require(total <= MAX_COLLATERAL, "pool: amount too large")
+        require(loan.scaled > 0 or total <= terms.collateral_cap, "pool: above collateral cap")
         self.log(
             "CollateralAdded",
             collateral_id=collateral_id,
             borrower=borrower,
             payer=caller,
             amount=amount,
-            collateral=collateral,
+            collateral=loan.collateral,
         )
         self.registry.tokens[terms.asset].transfer(caller, self.address, amount)
 
@@ -116,7 +112,6 @@ class LendingPoolModel(LendingBooks):
         receiver, key = receiver or caller, (collateral_id, caller)
         require(amount > 0, "pool: zero amount")
         require(receiver != NOBODY, "pool: zero address")
-        self._accrue()
         loan = self.loan(*key)
         require(amount <= loan.collateral, "pool: collateral too low")
         left = loan.collateral - amount
@@ -124,7 +119,7 @@ class LendingPoolModel(LendingBooks):
         if loan.scaled > 0:
             quote = self.registry.quote(collateral_id)
             require(not quote.paused, "pool: borrowing paused")
-            self._check_health(key, self._debt(key), quote)
+            self._check_health(key, self.debt(*key), quote)
         self.log(
             "CollateralWithdrawn",
             collateral_id=collateral_id,
@@ -225,8 +220,6 @@ class LendingPoolModel(LendingBooks):
     def flag(self, caller: Account, collateral_id: int, borrower: Account) -> None:  # noqa: ARG002 - anyone may
         """Stop lenders' withdrawals for at most an hour because this loan is insolvent (M33)."""
         key = (collateral_id, borrower)
-        self.registry.quote(collateral_id)
-        require(self.loan(*key).scaled > 0, "pool: no debt")
         require(self.is_insolvent(*key), "pool: loan is solvent")
         require(not self.withdrawals_stopped(), "pool: already stopped")
         if self.clock.now >= self.stop_until:

@@ -25,6 +25,7 @@ COLLAPSE = 10**6  # deposits close when a share is worth less than that part of 
 MARKET_ID = 0  # of the pool at its fund (M15)
 MAX_STOP = HOUR  # of withdrawals, by flags
 REST = 23 * HOUR  # from the end of a stop to the next
+NOBODY = "0x0000000000000000000000000000000000000000"
 
 LoanKey = tuple[int, Account]
 
@@ -178,7 +179,7 @@ class LendingBooks(Stateful):
     def state(self) -> dict[str, Any]:
         """Everything that a reader of the chain sees too, zeros left out."""
         books = self.books()
-        flagged = self.flagged or (0, "")
+        flagged = self.flagged or (0, NOBODY)
         return {
             "books": asdict(books),
             "loans": {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_YEARLY_BPS, MAX_RESERVE_FACTOR_BPS = 30_000, 5_000
 MAX_PREMIUM_BPS, MAX_PREMIUM_FUND_BPS = 2_000, 5_000
-MAX_COLLATERALS = 32
+MAX_COLLATERALS = 64  # ever
 MAX_PAUSE, REST = 7 * DAY, 7 * DAY  # of a pause of borrowing (M37)
 NO_FEED = ""  # the debt asset is what the collaterals' feeds quote in
 
@@ -98,19 +98,27 @@ class LendingRegistryModel(Stateful):
 
     @atomic
     def list_collateral(self, caller: Account, terms: Collateral) -> int:  # noqa: ARG002 - governance
-        """List a collateral with a good price now; return its id (M30)."""
-        require(len(self.collaterals) < MAX_COLLATERALS, "lending: too many collaterals")
-        token = self.tokens[terms.asset]
+        """List a collateral with a good price now; return its id, which is never used again (M30)."""
+        token, collateral_id = self.tokens[terms.asset], self.next_collateral_id
         require(token is not self.token, "lending: debt asset")
         require(all(terms.asset != one.asset for one in self.collaterals.values()), "lending: listed already")
-        require(MIN_DECIMALS <= token.decimals <= MAX_DECIMALS, "lending: bad decimals")
+        require(collateral_id < MAX_COLLATERALS, "lending: too many collaterals")
         self._check_factors(terms)
         self._check_caps(terms.collateral_cap, terms.borrow_cap)
-        collateral_id = self.next_collateral_id
+        self.feeds[terms.feed].price()
+        require(MIN_DECIMALS <= token.decimals <= MAX_DECIMALS, "lending: bad decimals")
         self.collaterals[collateral_id] = terms
         self.next_collateral_id += 1
         self.price(collateral_id)
         return collateral_id
+
+    @atomic
+    def remove_collateral(self, caller: Account, collateral_id: int) -> None:  # noqa: ARG002 - governance
+        """Remove a collateral of which the pool holds nothing."""
+        self.collateral(collateral_id)
+        held = None if self.pool is None else self.pool.totals.get(collateral_id)
+        require(held is None or held.collateral == 0, "lending: collateral in use")
+        del self.collaterals[collateral_id]
 
     @atomic
     def set_rates(self, caller: Account, rates: Rates) -> None:  # noqa: ARG002 - governance
@@ -226,9 +234,10 @@ class LendingRegistryModel(Stateful):
 
     def _check_rates(self, rates: Rates) -> None:
         """Rates and the fund's part of the interest within their bounds."""
-        within = 0 < rates.kink_bps < BPS and rates.reserve_factor_bps <= MAX_RESERVE_FACTOR_BPS
-        within = within and rates.base_bps + rates.slope1_bps + rates.slope2_bps <= MAX_YEARLY_BPS
-        require(within, "lending: rates out of bounds")
+        require(0 < rates.kink_bps < BPS, "lending: kink out of bounds")
+        yearly = rates.base_bps + rates.slope1_bps + rates.slope2_bps
+        require(yearly <= MAX_YEARLY_BPS, "lending: rates out of bounds")
+        require(rates.reserve_factor_bps <= MAX_RESERVE_FACTOR_BPS, "lending: reserve factor too high")
 
     def _check_limits(self, supply_cap: int, min_debt: int) -> None:
         """Both are positive and fit their fields."""
@@ -237,11 +246,11 @@ class LendingRegistryModel(Stateful):
 
     def _check_factors(self, terms: Collateral) -> None:
         """Factor < threshold, and a liquidation at the threshold leaves a solvent loan (M32)."""
-        within = 0 < terms.factor_bps < terms.threshold_bps
-        within = within and terms.threshold_bps * (BPS + terms.premium_bps) < BPS * BPS
-        within = within and 0 < terms.close_factor_bps <= BPS and 0 < terms.premium_bps <= MAX_PREMIUM_BPS
-        within = within and terms.premium_fund_bps <= MAX_PREMIUM_FUND_BPS
-        require(within, "lending: factors out of bounds")
+        require(0 < terms.factor_bps < terms.threshold_bps, "lending: factor out of bounds")
+        within = 0 < terms.premium_bps <= MAX_PREMIUM_BPS and terms.premium_fund_bps <= MAX_PREMIUM_FUND_BPS
+        require(within, "lending: premium out of bounds")
+        require(terms.threshold_bps * (BPS + terms.premium_bps) < BPS * BPS, "lending: threshold too high")
+        require(0 < terms.close_factor_bps <= BPS, "lending: bad close factor")
 
     def _check_caps(self, collateral_cap: int, borrow_cap: int) -> None:
         """Caps are positive and fit their fields."""

@@ -292,8 +292,8 @@ def test_flag__what_is_not_insolvent__refused() -> None:
     it = world()
     it.lend(1_000 * U, "lender")
     it.owe("borrower", 10 * COIN, 700 * U)
-    with refused("pool: no debt"):
-        it.pool.flag("keeper", 0, "lender")
+    with refused("pool: loan is solvent"):
+        it.pool.flag("keeper", 0, "lender")  # owes nothing
     it.gap(74 * COIN)  # to be liquidated, and solvent: 740 repay 704.76
     with refused("pool: loan is solvent"):
         it.pool.flag("keeper", 0, "borrower")
