@@ -218,7 +218,7 @@ def list_collateral(collateral: ILendingRegistry.Collateral) -> uint256:
     words: lending_words.Words = lending_words._pack(
         collateral, lending_prices._decimals_of(collateral.asset)
     )
-    assert self._price(words) > 0, "lending: no price"
+    self._price(words)
     self.next_collateral_id = collateral_id + 1
     self._is_listed[collateral.asset] = True
     self._words[collateral_id] = words
@@ -307,7 +307,7 @@ def set_feed(collateral_id: uint256, feed: address):
     lending_prices._check_feed(feed)
     collateral.feed = feed
     self._save(collateral_id, collateral)
-    assert self._price(self._words[collateral_id]) > 0, "lending: no price"
+    self._price(self._words[collateral_id])
 
 
 @external

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Who calls, in the order of the table's columns. "venue" is the clearing house, a fund's caller by registration, and
-#: "fund" that of an underwriter; "underwriter" is the one whom the backstop obeys; "deployer" is the account that set
+#: "fund" that of an underwriter; "underwriter" is the one whom the backstop obeys, "lending" the registry of a pool; "deployer" is the account that set
 #: the system up and has finished; "outsider" is everybody else.
 ROLES = (
     "governance",
@@ -20,6 +20,7 @@ ROLES = (
     "registry",
     "fund",
     "underwriter",
+    "lending",
     "proposer",
     "deployer",
     "outsider",
@@ -62,6 +63,7 @@ _UNDERWRITER_GOVERNANCE = _only("governance", "layer: not governance")
 _BACKSTOP_UNDERWRITER = _only("underwriter", "backstop: not underwriter")
 _FACTORY_GOVERNANCE = _only("governance", "factory: not governance")
 _REGISTRY_GOVERNANCE = _only("governance", "registry: not governance")
+_LENDING_GOVERNANCE = _only("governance", "lending: not governance")
 _TIMELOCK_PROPOSER = _only("proposer", "access_control: account is missing role")
 _TIMELOCK_ITSELF = _only("governance", "timelock: not the timelock")
 
@@ -196,6 +198,49 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "resume_trading": _rule("guardian governance", "registry: not guardian", "end a pause early (M37)"),
         "grantRole": _rule(**_REGISTRY_GOVERNANCE, purpose="appoint guardians (M36)"),
         "revokeRole": _rule(**_REGISTRY_GOVERNANCE, purpose="dismiss them (M36)"),
+        "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
+    },
+    "LendingPool": {
+        "deposit": _anyone("lend (M32)"),
+        "deposit_with_permit": _anyone("lend by ERC-2612 permit (M32)"),
+        "mint": _anyone("lend for so many shares (M32)"),
+        "withdraw": _anyone("take out own assets, or of whose spender one is (M32, M33)"),
+        "redeem": _anyone("the same by shares (M32, M33)"),
+        "transfer": _anyone("move own shares"),
+        "transferFrom": _anyone("move shares within an allowance"),
+        "approve": _anyone("allow somebody own shares"),
+        "permit": _anyone("use an ERC-2612 permit for shares"),
+        "add_collateral": _anyone("put collateral into a loan (M32)"),
+        "withdraw_collateral": _anyone("take collateral out of an own loan (M32)"),
+        "borrow": _anyone("borrow against own collateral (M32)"),
+        "repay": _anyone("repay a loan (M32)"),
+        "repay_with_permit": _anyone("the same by ERC-2612 permit (M32)"),
+        "liquidate": _anyone("repay an unhealthy loan for its collateral (M32, M33)"),
+        "flag": _anyone("stop withdrawals because of an insolvent loan (M33)"),
+        "unflag": _anyone("take back the mark of a solvent one (M33)"),
+        "accrue": _anyone("book interest (M32)"),
+        "collect_fees": _anyone("send the fund its part (M24)"),
+        "repay_bad_debt": _anyone("repay bad debt of the pool (M14)"),
+        "change_fund": _rule("lending", "pool: not registry", "grant a fund its allowance (M38)"),
+        "reprice": _rule("lending", "pool: not registry", "take new rates (M32)"),
+    },
+    "LendingRegistry": {
+        "connect_pool": _rule("", "lending: not deployer", "name the pool, once, during set-up"),
+        "finish_setup": _rule("", "lending: setup finished", "end the deployer's power, once (M9)"),
+        "set_fund": _rule(**_LENDING_GOVERNANCE, purpose="name the fund that serves the pool now (M18, M38)"),
+        "set_rates": _rule(**_LENDING_GOVERNANCE, purpose="set rates and the fund's part of the interest (M32)"),
+        "set_limits": _rule(**_LENDING_GOVERNANCE, purpose="set supply cap and least debt (M32)"),
+        "set_debt_feed": _rule(**_LENDING_GOVERNANCE, purpose="replace the feed of the pool's asset (M30)"),
+        "list_collateral": _rule(**_LENDING_GOVERNANCE, purpose="list a collateral (M32)"),
+        "remove_collateral": _rule(**_LENDING_GOVERNANCE, purpose="remove an unused one"),
+        "set_factors": _rule(**_LENDING_GOVERNANCE, purpose="set what may be borrowed and how it is liquidated (M32)"),
+        "set_caps": _rule(**_LENDING_GOVERNANCE, purpose="set caps of collateral and debt (M32)"),
+        "set_feed": _rule(**_LENDING_GOVERNANCE, purpose="replace a collateral's feed (M30)"),
+        "set_governance": _rule(**_LENDING_GOVERNANCE, purpose="hand over to another timelock (M9)"),
+        "pause_borrowing": _rule("guardian", "lending: not guardian", "stop growing risk for at most 7 days (M37)"),
+        "resume_borrowing": _rule("guardian governance", "lending: not guardian", "end a pause early (M37)"),
+        "grantRole": _rule(**_LENDING_GOVERNANCE, purpose="appoint guardians (M36)"),
+        "revokeRole": _rule(**_LENDING_GOVERNANCE, purpose="dismiss them (M36)"),
         "renounceRole": _anyone("give up an own role, though not the last holder's (M36)"),
     },
     "Timelock": {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from eth_utils import is_address, to_checksum_address
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from kana_insurance.amounts import MAX_AMOUNT, WAD
+from kana_insurance.amounts import WAD
 from kana_insurance.backends import ZERO
+from kana_insurance.pools import PoolConfig
+from kana_insurance.values import Address, Amount, Bps, FaucetConfig, Price
 
 DAY = 86_400
 #: Most that a backstop holds, base units (M16).
@@ -16,31 +17,8 @@ MAX_STAKE = 2**96 - 1
 FAUCET_TOKEN = "KanaUSDT"
 
 
-def _address(value: str) -> str:
-    if not is_address(value):
-        raise ValueError(f"'{value}' is no address")
-    return to_checksum_address(value)
-
-
 def _asset(value: str) -> str:
-    return value if value == FAUCET_TOKEN else _address(value)
-
-
-class FaucetConfig(BaseModel):
-    """A new token that anyone mints, for local chains and testnets alone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(min_length=1, max_length=25)]
-    symbol: Annotated[str, Field(min_length=1, max_length=5)]
-    decimals: Annotated[int, Field(ge=6, le=18)]
-
-
-# Amounts are decimal strings in JSON: they pass what other languages read as numbers.
-Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), PlainSerializer(str, return_type=str, when_used="json")]
-Price = Annotated[int, Field(gt=0, le=10**30), PlainSerializer(str, return_type=str, when_used="json")]
-Bps = Annotated[int, Field(ge=0, le=10_000)]
-Address = Annotated[str, AfterValidator(_address)]
+    return value if value == FAUCET_TOKEN else TypeAdapter(Address).validate_python(value)
 
 
 class MarketConfig(BaseModel):
@@ -136,6 +114,8 @@ class FundConfig(BaseModel):
     markets: list[MarketConfig] = []
     #: Markets of other venues.
     registrations: list[Registration] = []
+    #: A lending pool of the asset that the fund insures; None: without.
+    pool: PoolConfig | None = None
 
     @model_validator(mode="after")
     def _with_venue(self) -> FundConfig:

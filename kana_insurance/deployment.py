@@ -26,6 +26,7 @@ from kana_insurance.config import (
     StakersConfig,
     local_config,
 )
+from kana_insurance.pools import check_pool, deploy_pool
 from kana_insurance.system import (
     CONTRACT_NAMES,
     LOCAL_CHAINS,
@@ -84,11 +85,17 @@ def _refuse_test_parts(config: DeploymentConfig, chain_id: int) -> None:
             raise DeploymentError(
                 f"chain {chain_id} is no test network: name a real token as 'asset', anyone mints KanaUSDT"
             )
-        for market in fund.markets:
-            if market.aggregator is None:
+        collaterals = [] if fund.pool is None else fund.pool.collaterals
+        for priced in (*fund.markets, *collaterals):
+            if priced.aggregator is None:
                 raise DeploymentError(
-                    f"chain {chain_id} is no test network: name a real 'aggregator' for {market.name}, anyone sets a "
+                    f"chain {chain_id} is no test network: name a real 'aggregator' for {priced.name}, anyone sets a "
                     "mock's price"
+                )
+        for collateral in collaterals:
+            if isinstance(collateral.token, FaucetConfig):
+                raise DeploymentError(
+                    f"chain {chain_id} is no test network: name a real 'token' for {collateral.name}, anyone mints a new one"
                 )
 
 
@@ -221,6 +228,7 @@ def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str)
         site.progress(f"registering market {entry.market_id} of {entry.venue}")
         _serve(site, fund, entry.venue, entry.market_id, entry.is_perp, entry.max_insurance)
     isolated = _deploy_venue(config, site, parts, feeds) if config.venue else {}
+    collaterals = [] if config.pool is None else deploy_pool(config.pool, config.guardian, site, parts, _serve)
     site.progress("ending the deployer's power")
     for one in (fund, *isolated.values()):
         one.finish_setup(sender=deployer)
@@ -244,6 +252,7 @@ def _deploy_fund(config: DeploymentConfig, site: _Site, lens: Any, network: str)
             )
             for number, market in enumerate(config.markets)
         ],
+        collaterals=collaterals,
         constructor_args={part: [_jsonable(value) for value in values] for part, values in site.args.items()},
         config=config,
     )
@@ -434,6 +443,8 @@ def check(system: System) -> None:
         demand(int(one.threshold()) == threshold, f"the {name} has another threshold")
         demand(int(one.payouts_resume_at()) != 2**32 - 1, f"the {name}'s setup isn't finished")
     _check_layers(system, demand, same)
+    if system.pool is not None:
+        check_pool(system, ROLES, demand, same)
     if not config.venue:
         return
     demand(bool(registry.setup_finished()), "the registry's setup isn't finished")

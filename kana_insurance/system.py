@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from kana_insurance.backends import ROOT, Backend
 from kana_insurance.config import FAUCET_TOKEN, DeploymentConfig, StakersConfig
+from kana_insurance.pools import CollateralRecord
 
 #: Chains on which anyone makes the tokens and the prices.
 LOCAL_CHAINS = frozenset({1337, 31337})
@@ -55,6 +56,8 @@ class DeploymentRecord(BaseModel):
     #: Addresses by part: asset, timelock, notices, factory, fund, underwriter, backstop, registry, house, lens, …
     addresses: dict[str, str]
     markets: list[MarketRecord]
+    #: Of the lending pool.
+    collaterals: list[CollateralRecord] = []
     constructor_args: dict[str, list[Any]]
     config: DeploymentConfig
     #: Of the funds of other assets, with what they share of the addresses (M16).
@@ -141,6 +144,9 @@ class System:
     registry: Any = None
     gateway: Any = None
     house: Any = None
+    #: The lending pool and its registry.
+    pool: Any = None
+    lending: Any = None
     lens: Any = None
     #: Where notices are kept, and what made the funds: one for all assets.
     notices: Any = None
@@ -203,6 +209,8 @@ CONTRACT_NAMES = {
     "registry": "MarketRegistry",
     "gateway": "OrderGateway",
     "house": "ClearingHouse",
+    "lending": "LendingRegistry",
+    "pool": "LendingPool",
     "lens": "Lens",
 }
 

@@ -14,6 +14,7 @@ from kana_insurance.backends import address_of, decode_reason
 from kana_insurance.deployment import LOCAL_STAKERS
 from kana_insurance.deployment import ROLES as WORDS
 from kana_insurance.kit import Actors, Kit, deploy_kit
+from kana_insurance.pools import LOCAL_POOL
 from tests.utils.plain_calls import abi_functions, call_data, is_view, signature
 
 REFUSALS = {rule.reason for functions in ACCESS.values() for rule in functions.values() if rule.reason}
@@ -26,7 +27,7 @@ VIEWS = [(contract, entry) for contract, entry in abi_functions() if is_view(ent
 @pytest.fixture(scope="module")
 def whole(backend: Any, actors: Actors) -> Kit:
     """A system with every part, the staked layer too."""
-    return deploy_kit(backend, actors, stakers=LOCAL_STAKERS)
+    return deploy_kit(backend, actors, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def callers(whole: Kit) -> dict[str, str]:
         "registry": whole.registry,
         "fund": whole.fund,
         "underwriter": whole.underwriter,
+        "lending": whole.system.lending,
         "proposer": actors.proposer,
         "deployer": actors.deployer,
         "outsider": actors.outsider,
@@ -61,6 +63,8 @@ def targets(whole: Kit) -> dict[str, str]:
         "FundFactory": whole.factory,
         "ClearingHouse": whole.house,
         "OrderGateway": whole.gateway,
+        "LendingPool": whole.system.pool,
+        "LendingRegistry": whole.system.lending,
         "MarketRegistry": whole.registry,
         "Timelock": whole.timelock,
         "PriceFeed": whole.feeds[0],
@@ -129,6 +133,7 @@ def test_access__after_setup__deployer_holds_no_role(whole: Kit) -> None:
         "FundFactory": whole.factory,
         "Underwriter": whole.underwriter,
         "MarketRegistry": whole.registry,
+        "LendingRegistry": whole.system.lending,
         "Timelock": whole.timelock,
     }
     named = [(parts[name], entry["name"]) for name, entry in VIEWS if entry["name"].endswith("_ROLE")]
