@@ -311,8 +311,8 @@ class LendingPoolModel(LendingBooks):
     def _unlend(self, caller: Account, receiver: Account, owner: Account, assets: int, shares: int) -> None:
         self._spend(owner, caller, shares)
         require(assets <= self.cash, "pool: not enough cash")
-        require(assets > 0, "pool: zero assets")
         self._burn(owner, shares)
+        require(assets > 0, "pool: zero assets")
         self.cash -= assets
         self._renew()
         self.log("Withdraw", sender=caller, receiver=receiver, owner=owner, assets=assets, shares=shares)

@@ -23,7 +23,7 @@ RICHES = 10**9  # whole tokens of each kind
 DECIMALS, PRICES = (18, 8), (100 * COIN, 60_000 * COIN)
 RATES = Rates(200, 1_000, 10_000, 8_000, 2_000)
 SUPPLY_CAP, MIN_DEBT = 60_000 * U, 10 * U
-TERMS: tuple[dict[str, int], ...] = (
+TERMS: tuple[dict[str, Any], ...] = (
     {"collateral_cap": 400 * COIN, "borrow_cap": 20_000 * U},
     {
         "factor_bps": 6_000,

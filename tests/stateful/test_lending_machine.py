@@ -10,8 +10,11 @@ import os
 
 import pytest
 
+from tests.stateful.chain import Chain
 from tests.stateful.lending_machine import run
 from tests.stateful.lending_side import LendingSide
+from tests.stateful.lending_twin import LendingTwins, deploy
+from tests.stateful.twins import own_chain
 
 DEEP = bool(os.environ.get("KANA_DEEP"))
 # What a run that means something has seen.
@@ -45,3 +48,10 @@ def test_lending_machine__model_alone__keeps_every_invariant(capsys: pytest.Capt
     side = LendingSide()
     runs = run(side, 200_000 if DEEP else 8_000)
     tell(side, runs, capsys)
+
+
+def test_lending_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    with own_chain():
+        twins = LendingTwins(*deploy(), Chain())
+        runs = run(twins, 40_000 if DEEP else 2_500)
+        tell(twins, runs, capsys)
