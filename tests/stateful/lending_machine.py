@@ -251,7 +251,7 @@ class Machine:
         if key is None:
             self.it.lend("unflag", self.it.names.keeper, *self.loan(which))
             return
-        if mend:
+        if mend and which:
             self.it.lend("add_collateral", key[1], key[0], max(self.it.pool.loan(*key).collateral, 1), key[1])
         self.it.lend("unflag", self.it.names.keeper, *key)
 

@@ -202,13 +202,11 @@ class LendingSide:
     # ------------------------------------------------------------------ what must hold
 
     def model_state(self) -> dict[str, Any]:
-        """The whole state, and what the pool's limits allow."""
-        pool, names = self.pool, self.names
+        """The whole state, and everybody's balances."""
+        names = self.names
         return {
-            "pool": pool.state(),
+            "pool": self.pool.state(),
             "registry": self.registry.state(),
-            "limits": (pool.max_deposit(), pool.max_mint(), pool.withdrawals_stopped()),
-            "exits": {name: (pool.max_withdraw(name), pool.max_redeem(name)) for name in names.lenders},
             "wallets": {
                 person: tuple(token.balances[person] for token in (self.token, *self.coins)) for person in names.people
             },

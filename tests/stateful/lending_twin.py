@@ -14,7 +14,8 @@ from boa.contracts.event_decoder import RawLogEntry
 from kana_insurance import reader
 from kana_insurance.kit import Kit
 from kana_insurance.model import Refused
-from kana_insurance.model.lending_books import MARKET_ID
+from kana_insurance.model.lending_books import MARKET_ID, LoanKey
+from kana_insurance.model.lending_formulas import Loan
 from kana_insurance.pools import CollateralConfig, PoolConfig
 from kana_insurance.testing import boa_standalone
 from kana_insurance.values import FaucetConfig
@@ -37,6 +38,15 @@ from tests.stateful.twins import DifferentError
 # The share token's own.
 UNCOMPARED = frozenset({"Transfer", "Approval"})
 ANYTHING = 2**256 - 1
+# Views of the pool and its registry that depend on the time.
+TIMED = frozenset(
+    {
+        *("books", "loan", "totals", "totalAssets", "withdrawals_stopped", "terms"),
+        *("maxDeposit", "maxMint", "maxWithdraw", "maxRedeem"),
+    }
+)
+# All loans are read after so many steps, between those what the model has changed and one more.
+ALL_LOANS = 8
 
 
 def deploy() -> tuple[Kit, Any]:
@@ -109,6 +119,7 @@ class LendingTwins(LendingSide):
     def begin(self) -> None:
         """The chain is at its beginning; so is the model."""
         self.chain.forget()
+        self._seen: dict[LoanKey, Loan] = {}
         super().begin()
         self._look()
 
@@ -140,7 +151,7 @@ class LendingTwins(LendingSide):
     def _advance(self, seconds: int) -> None:
         super()._advance(seconds)
         boa.env.evm.patch.timestamp = self.clock.now
-        self.chain.forget()
+        self.chain.forget_views(TIMED)
 
     def _take(self, part: str, model: Callable[..., Any], sender: str, *args: Any) -> Any:
         """Run both sides, compare outcome, events and whole states, check the invariants on the chain's state."""
@@ -165,11 +176,25 @@ class LendingTwins(LendingSide):
         expected = self.model_state()
         if self.state != expected:
             raise DifferentError("; ".join(_differences(self.state, expected)))
+        self._compare_limits()
+
+    def _compare_limits(self) -> None:
+        """What may be deposited, or what one lender may take out, at most: one after the other."""
+        pool, name = self.views["pool"], self.names.lenders[self.steps // 4 % len(self.names.lenders)]
+        pairs = (
+            (pool.maxDeposit, self.pool.max_deposit()),
+            (pool.maxMint, self.pool.max_mint()),
+            (pool.maxWithdraw, self.pool.max_withdraw(name)),
+            (pool.maxRedeem, self.pool.max_redeem(name)),
+        )
+        view, expected = pairs[self.steps % 4]
+        if view(name) != expected:
+            raise DifferentError(f"limit {self.steps % 4}: chain {view(name)}, model {expected}")
+        assert pool.withdrawals_stopped() == self.pool.withdrawals_stopped()
 
     def chain_state(self) -> dict[str, Any]:
         """What ``model_state`` gives, from the contracts' views."""
-        pool, names = self.views["pool"], self.names
-        people = names.people
+        names, people = self.names, self.names.people
         funds = {
             address: reader.fund_state(self.system, people, self.views[f"fund {number}"])
             for number, address in enumerate(names.funds)
@@ -177,12 +202,9 @@ class LendingTwins(LendingSide):
         market = self.views["fund 0"].market(names.pool, MARKET_ID)
         fields = ("is_perp", "max_insurance", "used", "bad_debt")
         funds[names.funds[0]]["markets"][names.pool, MARKET_ID] = {name: getattr(market, name) for name in fields}
-        nobody = people[0]
         return {
             "pool": self._pool_state(),
             "registry": self._registry_state(),
-            "limits": (pool.maxDeposit(nobody), pool.maxMint(nobody), pool.withdrawals_stopped()),
-            "exits": {name: (pool.maxWithdraw(name), pool.maxRedeem(name)) for name in names.lenders},
             "wallets": {person: tuple(token.balanceOf(person) for token in self.token_views) for person in people},
             **funds,
         }
@@ -190,7 +212,8 @@ class LendingTwins(LendingSide):
     def _pool_state(self) -> dict[str, Any]:
         pool, names = self.views["pool"], self.names
         numbers = range(len(DECIMALS))
-        loans = {(number, name): pool.loan(number, name)._asdict() for number in numbers for name in names.borrowers}
+        loans = self.pool.state()["loans"]
+        loans.update({key: pool.loan(*key)._asdict() for key in self._loans_to_read()})
         totals = {number: pool.totals(number)._asdict() for number in numbers}
         shares = {name: pool.balanceOf(name) for name in names.lenders}
         stop = pool.stop()
@@ -206,6 +229,15 @@ class LendingTwins(LendingSide):
             "tokens": self.token_views[0].balanceOf(names.pool),
             "collateral_tokens": {number: self.token_views[number + 1].balanceOf(names.pool) for number in numbers},
         }
+
+    def _loans_to_read(self) -> list[LoanKey]:
+        """All of them, or those that the model has changed since it was last looked at, and one more."""
+        keys = [(number, name) for number in range(len(DECIMALS)) for name in self.names.borrowers]
+        seen, self._seen = self._seen, dict(self.pool.loans)
+        if self.steps % ALL_LOANS == 0:
+            return keys
+        changed = [key for key in keys if self.pool.loans.get(key) != seen.get(key)]
+        return [*changed, keys[self.steps % len(keys)]]
 
     def _registry_state(self) -> dict[str, Any]:
         registry = self.views["registry"]
