@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: Who calls, in the order of the table's columns. "venue" is the clearing house, a fund's caller by registration, and
-#: "fund" that of an underwriter; "underwriter" is the one whom the backstop obeys, "lending" the registry of a pool; "deployer" is the account that set
-#: the system up and has finished; "outsider" is everybody else.
+#: "fund" that of an underwriter; "underwriter" is the one whom the backstop obeys, "lending" the registry that a pool
+#: obeys; "deployer" is the account that set the system up and has finished; "outsider" is everybody else.
 ROLES = (
     "governance",
     "treasurer",

@@ -19,7 +19,6 @@ from kana_insurance.config import (
     FAUCET_TOKEN,
     LOCAL_STAKERS,
     DeploymentConfig,
-    FaucetConfig,
     FundConfig,
     MarketConfig,
     Registration,
@@ -44,6 +43,7 @@ from kana_insurance.system import (
     read_record,
     record_path,
 )
+from kana_insurance.values import FaucetConfig
 
 __all__ = [
     "CONTRACT_NAMES",
@@ -86,16 +86,20 @@ def _refuse_test_parts(config: DeploymentConfig, chain_id: int) -> None:
                 f"chain {chain_id} is no test network: name a real token as 'asset', anyone mints KanaUSDT"
             )
         collaterals = [] if fund.pool is None else fund.pool.collaterals
-        for priced in (*fund.markets, *collaterals):
-            if priced.aggregator is None:
+        priced = [(one.name, one.aggregator) for one in fund.markets] + [
+            (one.name, one.aggregator) for one in collaterals
+        ]
+        for name, aggregator in priced:
+            if aggregator is None:
                 raise DeploymentError(
-                    f"chain {chain_id} is no test network: name a real 'aggregator' for {priced.name}, anyone sets a "
+                    f"chain {chain_id} is no test network: name a real 'aggregator' for {name}, anyone sets a "
                     "mock's price"
                 )
         for collateral in collaterals:
             if isinstance(collateral.token, FaucetConfig):
                 raise DeploymentError(
-                    f"chain {chain_id} is no test network: name a real 'token' for {collateral.name}, anyone mints a new one"
+                    f"chain {chain_id} is no test network: name a real 'token' for {collateral.name}, anyone mints "
+                    "this one"
                 )
 
 

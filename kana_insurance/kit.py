@@ -87,6 +87,8 @@ class Kit:
         self.factory, self.isolated = system.factory, system.isolated
         #: The staked layer: the stakers' vault, and what stands between it and the fund; None without one.
         self.backstop, self.underwriter = system.backstop, system.underwriter
+        #: The lending pool and its registry; None without one.
+        self.pool, self.lending = system.pool, system.lending
         #: Of a fund deployed by :func:`deploy_standalone`: the sender that acts as its venue.
         self.venue: Any = None
         self._nonces = itertools.count(1)
@@ -123,6 +125,27 @@ class Kit:
         self.provide(account, vault, amount)
         return vault.deposit(amount, address_of(account), sender=account)
 
+    def lend(self, account: Any, amount: int) -> Any:
+        """Mint and lend to the pool (M32)."""
+        self.provide(account, self.pool, amount)
+        return self.pool.deposit(amount, address_of(account), sender=account)
+
+    def collateral(self, collateral_id: int) -> Any:
+        """The token of a collateral of the pool."""
+        return self.backend.at("FaucetToken", self.system.record.collaterals[collateral_id].token)
+
+    def add_collateral(self, account: Any, amount: int, collateral_id: int = 0) -> Any:
+        """Mint and add collateral to the account's loan (M32)."""
+        token = self.collateral(collateral_id)
+        token.faucet_to(address_of(account), amount, sender=self.actors.keeper)
+        token.approve(address_of(self.pool), amount, sender=account)
+        return self.pool.add_collateral(collateral_id, amount, sender=account)
+
+    def set_collateral_price(self, price: int, collateral_id: int = 0) -> None:
+        """Publish a collateral's price, quote for a whole one with 18 decimals."""
+        record = self.system.record.collaterals[collateral_id]
+        self._push(self.backend.at("MockAggregator", record.aggregator), price)
+
     # ------------------------------------------------------------ prices and time
 
     def mark(self, market_id: int = 0) -> int:
@@ -135,7 +158,10 @@ class Kit:
         Raises:
             ValueError: if the aggregator's decimals can't hold it exactly.
         """
-        aggregator = self.aggregators[market_id]
+        self._push(self.aggregators[market_id], price)
+
+    def _push(self, aggregator: Any, price: int) -> None:
+        """Publish a price at an aggregator."""
         answer, rest = divmod(price, 10 ** (18 - int(aggregator.decimals())))
         if rest:
             raise ValueError(f"{price} has more decimals than the aggregator")
@@ -143,9 +169,11 @@ class Kit:
 
     def refresh_prices(self) -> None:
         """Publish every mock's last answer again, so that it isn't stale."""
-        for aggregator, market in zip(self.aggregators, self.system.record.markets, strict=True):
-            if market.mock:
-                aggregator.push(aggregator.latestRoundData()[1], sender=self.actors.keeper)
+        record = self.system.record
+        mocks = [source for source, market in zip(self.aggregators, record.markets, strict=True) if market.mock]
+        mocks += [self.backend.at("MockAggregator", one.aggregator) for one in record.collaterals if one.mock]
+        for aggregator in mocks:
+            aggregator.push(aggregator.latestRoundData()[1], sender=self.actors.keeper)
 
     def travel(self, seconds: int, *, refresh: bool = True) -> None:
         """Let time pass; prices are published anew afterwards unless ``refresh`` is False."""

@@ -17,9 +17,10 @@ from kana_insurance.audit.site import Site
 from kana_insurance.backends import address_of
 from kana_insurance.backends.rpc import NodeError, RpcBackend
 from kana_insurance.client import Refusal
-from kana_insurance.config import FaucetConfig, FundConfig, MarketConfig, StakersConfig
+from kana_insurance.config import FundConfig, MarketConfig, StakersConfig
 from kana_insurance.deployment import LOCAL_STAKERS, ROLES
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
+from kana_insurance.values import FaucetConfig
 from tests.scenario.faults import FAULTS, Fault, node_of, put_code, second_guardian, stale_feed
 from tests.scenario.running import Run, refused
 from tests.utils.funds import merge
