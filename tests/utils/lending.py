@@ -11,9 +11,11 @@ from typing import Any
 
 from kana_insurance.backends import address_of
 from kana_insurance.backends.rpc import RpcBackend
-from kana_insurance.kit import Actors, Kit, U, deploy_kit
+from kana_insurance.deployment import fund_terms
+from kana_insurance.kit import DAY, Actors, Kit, U, deploy_kit
 from kana_insurance.orders import permit_data, sign_typed, split_signature
 from kana_insurance.pools import LOCAL_POOL, POOL_MARKET, PoolConfig
+from tests.utils.funds import announce_merger
 
 ETH, BTC = 0, 1
 NAMES = ("ETH", "BTC")
@@ -257,3 +259,26 @@ def joined(*parts: Mapping[str, int]) -> dict[str, int]:
 def paid(payer: str, receiver: str, amount: int, token: str = "money") -> dict[str, int]:
     """A transfer."""
     return {f"{token} of {payer}": -amount, f"{token} of {receiver}": amount}
+
+
+def another_fund(lending: Lending, *, asset: Any = None, is_perp: bool | None = False) -> Any:
+    """One more fund of the factory, isolated; it has registered the pool, unless told not to."""
+    kit, me = lending.kit, lending.actors.deployer
+    salt = int(kit.factory.fund_count()).to_bytes(32, "big")
+    terms = fund_terms(kit.system.config, address_of(asset or lending.asset), address_of(me))
+    kit.factory.create_fund(terms, True, salt, sender=lending.governance)
+    fund = lending.backend.at("InsuranceFund", kit.factory.fund_by_salt(salt))
+    if is_perp is not None:
+        fund.register_market(lending.pool, POOL_MARKET, is_perp, sender=me)
+    fund.finish_setup(sender=me)
+    return fund
+
+
+def merged(lending: Lending) -> Any:
+    """The pool's fund merged into a new one, which the registry doesn't name yet; the new fund."""
+    kit = lending.kit
+    successor = another_fund(lending, is_perp=None)
+    announce_merger(kit, lending.fund, successor)
+    kit.travel(2 * DAY)
+    kit.factory.merge(lending.fund, successor, [(address_of(lending.pool), POOL_MARKET)], sender=lending.governance)
+    return successor

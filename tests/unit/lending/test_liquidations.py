@@ -214,7 +214,8 @@ def stopped(lending: Lending, until: int) -> dict[str, int]:
 
 def at(lending: Lending, time: int) -> None:
     """Put the next transaction at this second, with prices of just before."""
-    lending.kit.travel(time - 20 - lending.kit.now())
+    if time - lending.kit.now() > 100:
+        lending.wait(time - 50 - lending.kit.now())
     next_block_at(time)
 
 
