@@ -18,7 +18,7 @@ from kana_insurance.pools import LOCAL_POOL, POOL_MARKET, PoolConfig
 from tests.utils.funds import announce_merger
 
 ETH, BTC = 0, 1
-NAMES = ("ETH", "BTC")
+NAMES = ("ETH", "BTC", "COIN")
 ETHER, COIN_8 = 10**18, 10**8
 RAY = 10**27
 YEAR = 31_536_000
@@ -90,6 +90,11 @@ class Lending:
         self._asset = self._reader.at("KanaUSDT", address_of(self.asset))
         self._fund = self._reader.at("InsuranceFund", address_of(self.fund))
         self._tokens = [self._reader.at("FaucetToken", address_of(token)) for token in self.tokens]
+
+    def watch(self, token: Any) -> None:
+        """One more collateral, "COIN", was listed: :meth:`figures` are to show it."""
+        self.tokens.append(token)
+        self._tokens.append(self._reader.at("FaucetToken", address_of(token)))
 
     # ------------------------------------------------------------------- tokens
 
