@@ -1,4 +1,4 @@
-"""Attacks on a lending pool: on its lenders, its borrowers, its prices and its fund (T73, T80 to T99)."""
+"""Attacks on a lending pool: on its lenders, its borrowers, its prices and its fund (T73 to T87)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.utils.lending import (
     YEAR,
     Lending,
     another_fund,
+    thunks,
 )
 from tests.utils.venue import next_block_at
 
@@ -58,8 +59,10 @@ def wealth(lending: Lending, *accounts: Any) -> int:
 def script(lending: Lending, *calls: tuple[Any, str, tuple[Any, ...]]) -> list[int]:
     """Calls of the script contract in one transaction, and how each ended."""
     runner = lending.script  # type: ignore[attr-defined]
-    runner.add([(address_of(target), lending.kit.encode(target, name, *args)) for target, name, args in calls],
-               sender=lending.bob)
+    runner.add(
+        [(address_of(target), lending.kit.encode(target, name, *args)) for target, name, args in calls],
+        sender=lending.bob,
+    )
     runner.run(False, sender=lending.bob)
     return [int(ending) for ending in runner.outcome()]
 
@@ -71,7 +74,9 @@ def endow(lending: Lending, money: int, coins: int = 0) -> Any:
     if coins:
         lending.mint(lending.tokens[ETH], runner, coins)
     for token in (lending.asset, lending.tokens[ETH]):
-        runner.execute(token, lending.kit.encode(token, "approve", address_of(lending.pool), UNLIMITED), sender=lending.bob)
+        runner.execute(
+            token, lending.kit.encode(token, "approve", address_of(lending.pool), UNLIMITED), sender=lending.bob
+        )
     return runner
 
 
@@ -187,7 +192,7 @@ def test_t84_price_at_its_age_limit__still_counts_and_a_second_later_only_saving
     with chain.isolate():
         next_block_at(published + MAX_AGE)
         pool.borrow(ETH, U, sender=other)
-        for call in (
+        for call in thunks(
             lambda: pool.withdraw_collateral(ETH, 1, sender=other),
             lambda: pond.liquidate(borrower, 10 * U),
             lambda: pond.liquidate(borrower, 10 * U),
@@ -195,7 +200,7 @@ def test_t84_price_at_its_age_limit__still_counts_and_a_second_later_only_saving
             next_block_at(published + MAX_AGE)
             call()
         assert pond.kit.now() == published + MAX_AGE
-    for call in (
+    for call in thunks(
         lambda: pool.borrow(ETH, U, sender=other),
         lambda: pool.withdraw_collateral(ETH, 1, sender=other),
         lambda: pond.liquidate(borrower, 10 * U),
@@ -395,7 +400,7 @@ def test_t73_lenders_leave_before_the_loss__flag_keeps_them_until_it_is_shared(p
     pond.price(1_050 * 10**8)
     # Who sees the loan sink flags it; whoever is first in the block finds the door shut.
     pool.flag(ETH, pond.borrower, sender=bob)
-    for call in (
+    for call in thunks(
         lambda: pool.withdraw(1, ann, ann, sender=ann),
         lambda: pool.redeem(pool.balanceOf(ann), ann, ann, sender=ann),
     ):

@@ -1,4 +1,4 @@
-"""Attacks on a lending pool by the tokens that it lends or holds: hooks that re-enter, fees, false answers (T94, T95)."""
+"""Attacks on a lending pool by the tokens that it lends or holds: hooks, fees, false answers (T88, T89)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from kana_insurance.backends import address_of
 from kana_insurance.testing import Actors, U, reverts_with
-from tests.utils.lending import ETH, ETHER, UNLIMITED, ZERO, Lending
+from tests.utils.lending import ETH, ETHER, UNLIMITED, ZERO, Lending, thunks
 from tests.utils.plain_calls import abi_functions, call_data, signature
 
 SUCCEEDED, WITH_REASON, WITHOUT_REASON = 1, 2, 3
@@ -144,7 +144,7 @@ def test_t94_hook_of_the_asset__re_enters_nothing_and_reads_nothing_half_done(
     assert token.balanceOf(pool) == books.cash
 
 
-# ------------------------------------------------------------------------- T95
+# ------------------------------------------------------------------------- T89
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_t95_quirky_asset__is_refused_and_changes_nothing(
     lending.price(1_850 * 10**8)
     lending.asset.set_quirks(quirk, sender=ann)
     with lending.moves({}):
-        for call in (
+        for call in thunks(
             lambda: lending.lend(ann, U),
             lambda: pool.mint(10**12, ann, sender=ann),
             lambda: pool.repay(ETH, U, sender=borrower),

@@ -5,7 +5,7 @@ Rates are zero at first, so that nothing changes but by calls; tests of interest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,11 @@ FOREVER = 2**255
 CALM = LOCAL_POOL.model_copy(update={"slope1_bps": 0, "slope2_bps": 0})
 #: Rates of the default configuration.
 DEFAULT_RATES = (0, 400, 7_500, 8_000, 1_000)
+
+
+def thunks(*calls: Callable[[], Any]) -> tuple[Callable[[], Any], ...]:
+    """Calls to be made one by one."""
+    return calls
 
 
 class Lending:
@@ -150,7 +155,7 @@ class Lending:
     def set_limits(self, supply_cap: int | None = None, min_debt: int | None = None) -> None:
         """Supply cap and least debt."""
         terms = self.registry.terms()
-        wanted = (terms.supply_cap if supply_cap is None else supply_cap, terms.min_debt if not min_debt else min_debt)
+        wanted = (terms.supply_cap if supply_cap is None else supply_cap, min_debt or terms.min_debt)
         self.registry.set_limits(*wanted, sender=self.governance)
 
     def pause(self, duration: int = 3_600) -> None:

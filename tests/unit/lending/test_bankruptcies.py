@@ -70,7 +70,8 @@ def event_of(lending: Lending, covered: int, lost: int, bad: int = 0, shortfall:
 
 
 @pytest.mark.parametrize(
-    ("reserve", "covered", "left"), [(0, 0, 900), (60 * U, 60 * U, 960), (100 * U, 100 * U, 1_000), (150 * U, 100 * U, 1_000)]
+    ("reserve", "covered", "left"),
+    [(0, 0, 900), (60 * U, 60 * U, 960), (100 * U, 100 * U, 1_000), (150 * U, 100 * U, 1_000)],
 )
 def test_m33__loss_of_100_in_1000__lenders_keep_what_the_fund_leaves(
     doomed: Lending, reserve: int, covered: int, left: int
@@ -106,7 +107,7 @@ def test_m33__three_lenders__same_share_for_whoever_is_first(lending: Lending, r
             assert lending.pool.totalAssets() <= len(parts)
 
 
-def test_m33__lenders_of_one_unit__lose_the_same(lending: Lending, actors: Actors) -> None:
+def test_m33__lenders_of_one_unit__lose_the_same(lending: Lending) -> None:
     crowd = [lending.bob, lending.cid, lending.other, lending.liquidator]
     for account in crowd:
         lending.lend(account, 1)
@@ -296,4 +297,3 @@ def test_collect_fees__more_than_the_cash__sends_what_there_is(lending: Lending)
         pool.collect_fees(sender=ann)
     pool.repay(ETH, UNLIMITED, sender=lending.borrower)
     assert pool.collect_fees(sender=ann).return_value == fees - U
-

@@ -343,9 +343,7 @@ def test_max_borrow__each_bound__is_the_least(funded: Lending) -> None:
 
 @pytest.mark.parametrize("seconds", [1, 86_399, 31_536_000])
 @pytest.mark.parametrize("bound", ["collateral", "cap"])
-def test_max_borrow__with_interest__can_be_borrowed_and_hardly_more(
-    funded: Lending, seconds: int, bound: str
-) -> None:
+def test_max_borrow__with_interest__can_be_borrowed_and_hardly_more(funded: Lending, seconds: int, bound: str) -> None:
     pool, borrower, other = funded.pool, funded.borrower, funded.other
     funded.set_rates(300, 400, 7_500, 8_000, 1_000)
     funded.open(other, 10 * ETHER, 12_345_678_901)

@@ -1,7 +1,7 @@
 """The properties that public suites ask of an ERC-4626 vault, of the pool's shares, in every state that it can be in.
 
-One by one, as for the stakers' vault: views agree with each other and with what calls do, rounding is against the caller,
-no round trip profits, the maxima can be used whole and not exceeded, and no view that may not revert does.
+One by one, as for the stakers' vault: views agree with each other and with what calls do, rounding is against the
+caller, no round trip profits, the maxima can be used whole and not exceeded, and no view that may not revert does.
 """
 
 from __future__ import annotations
@@ -127,7 +127,12 @@ def test_erc4626_maxima__can_be_used_whole_and_not_exceeded(in_state: Lending) -
     in_state.set_limits(supply_cap=20_000 * U)
     # As many shares as two units are worth: what a maximum of shares may leave.
     shares = 2 * int(pool.previewWithdraw(1))
-    for name, account, least in (("Deposit", bob, 1), ("Mint", bob, shares), ("Withdraw", ann, 1), ("Redeem", ann, shares)):
+    for name, account, least in (
+        ("Deposit", bob, 1),
+        ("Mint", bob, shares),
+        ("Withdraw", ann, 1),
+        ("Redeem", ann, shares),
+    ):
         most = int(getattr(pool, f"max{name}")(account))
         args = (account,) if account == bob else (account, account)
         with chain.isolate():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.utils.lending import (
     UNLIMITED,
     YEAR,
     Lending,
+    thunks,
 )
 from tests.utils.venue import next_block_at
 
@@ -85,7 +87,7 @@ def test_rate__every_change_of_cash_or_debt__renews_it(charged: Lending) -> None
     pool, ann, borrower = charged.pool, charged.ann, charged.borrower
     pool.borrow(ETH, 5_000 * U, sender=borrower)
     seen = [int(pool.books().rate)]
-    for change in (
+    for change in thunks(
         lambda: pool.deposit(10 * U, ann, sender=ann),
         lambda: pool.mint(10 * U, ann, sender=ann),
         lambda: pool.withdraw(100 * U, ann, ann, sender=ann),
@@ -104,7 +106,7 @@ def test_rate__every_change_of_cash_or_debt__renews_it(charged: Lending) -> None
     assert len(set(seen)) == len(seen)
     # Booking interest, and collateral, renew nothing.
     charged.wait(1_000)
-    for change in (
+    for change in thunks(
         lambda: pool.accrue(sender=ann),
         lambda: pool.add_collateral(ETH, 1, sender=borrower),
         lambda: pool.withdraw_collateral(ETH, 1, sender=borrower),
@@ -194,16 +196,19 @@ def test_interest__everywhere__is_in_the_views_before_it_is_booked(charged: Lend
     pool, ann, borrower = charged.pool, charged.ann, charged.borrower
     pool.borrow(ETH, 9_000 * U, sender=borrower)
     charged.wait(YEAR)
-    views = lambda: (  # noqa: E731
-        tuple(pool.books().items())[:6],
-        tuple(pool.loan(ETH, borrower).items()),
-        tuple(pool.totals(ETH).items()),
-        pool.totalAssets(),
-        pool.previewRedeem(10**15),
-        pool.convertToShares(10**9),
-        pool.previewMint(10**15),
-        pool.previewWithdraw(10**9),
-    )
+
+    def views() -> tuple[Any, ...]:
+        return (
+            tuple(pool.books().items())[:6],
+            tuple(pool.loan(ETH, borrower).items()),
+            tuple(pool.totals(ETH).items()),
+            pool.totalAssets(),
+            pool.previewRedeem(10**15),
+            pool.convertToShares(10**9),
+            pool.previewMint(10**15),
+            pool.previewWithdraw(10**9),
+        )
+
     seen = views()
     next_block_at(charged.kit.now())
     pool.accrue(sender=ann)

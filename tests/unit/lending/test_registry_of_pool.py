@@ -1,4 +1,4 @@
-"""The registry of a pool: setup, collaterals, parameters and their bounds, feeds, fund, pause (M9, M18, M30, M36, M37)."""
+"""The registry of a pool: setup, collaterals, parameters and their bounds, feeds, fund, pause (M9, M18, M30, M37)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.utils.lending import (
     Lending,
     another_fund,
     merged,
+    thunks,
 )
 
 GUARDIAN = keccak(text="GUARDIAN")
@@ -40,7 +41,7 @@ def plain(struct: Any) -> tuple[Any, ...]:
     return tuple(to_checksum_address(value) if is_address(value) else value for value in values)
 
 
-def answers(lending: Lending, value: int) -> str:
+def answers(value: int) -> str:
     """A contract that answers everything with this number."""
     from ape import chain
 
@@ -304,7 +305,7 @@ def test_list_collateral__refused__in_this_order(lending: Lending) -> None:
         ({"feed": ZERO, "factor_bps": 0}, "lending: factor out of bounds"),
         ({"feed": ZERO, "borrow_cap": 0}, "lending: caps out of bounds"),
         ({"feed": ZERO, "asset": ZERO}, "lending: feed without code"),
-        ({"feed": answers(lending, 0)}, "lending: no price"),
+        ({"feed": answers(0)}, "lending: no price"),
         ({"asset": address_of(lending.actors.outsider)}, "lending: asset without code"),
     ):
         with reverts_with(reason):
@@ -317,9 +318,9 @@ def test_list_collateral__refused__in_this_order(lending: Lending) -> None:
 def test_price__out_of_range__is_refused(lending: Lending) -> None:
     registry, governance = lending.registry, lending.governance
     # 2**160 exactly fits; the quote is that of a whole one, 10**18 units.
-    registry.set_feed(ETH, answers(lending, 2**160), sender=governance)
+    registry.set_feed(ETH, answers(2**160), sender=governance)
     assert registry.price(ETH) == 2**160
-    feed = answers(lending, 2**160 + 1)
+    feed = answers(2**160 + 1)
     with reverts_with("lending: price out of range"):
         registry.price(ETH)
     with reverts_with("lending: price out of range"):
@@ -327,7 +328,7 @@ def test_price__out_of_range__is_refused(lending: Lending) -> None:
     with reverts_with("lending: price out of range"):
         registry.set_feed(BTC, feed, sender=governance)
     registry.set_debt_feed(feed, sender=governance)
-    answers(lending, 2**255)
+    answers(2**255)
     with reverts_with("lending: price out of range"):
         registry.price(BTC)
 
@@ -360,7 +361,7 @@ def test_remove_collateral__empty__is_gone_and_its_id_never_used_again(lending: 
     receipt = registry.remove_collateral(ETH, sender=governance)
     assert logs(receipt, registry) == [("CollateralRemoved", {"collateral_id": ETH})]
     assert not registry.listed(ETH)
-    for call in (
+    for call in thunks(
         lambda: registry.collateral(ETH),
         lambda: registry.quote(ETH),
         lambda: pool.add_collateral(ETH, 1, sender=lending.borrower),
@@ -437,7 +438,7 @@ def test_set_factors_caps_and_feed__tell_old_and_new(lending: Lending) -> None:
     assert logs(receipt, registry) == [("FeedSet", {"collateral_id": BTC, **feeds})]
     assert tuple(registry.collateral(BTC)) == (old[0], feeds["new"], 6_000, 7_000, 4_000, 600, 100, 5, 6)
     assert registry.price(BTC) == 2_000 * 10**28
-    for feed, reason in ((ZERO, "lending: feed without code"), (answers(lending, 0), "lending: no price")):
+    for feed, reason in ((ZERO, "lending: feed without code"), (answers(0), "lending: no price")):
         with reverts_with(reason):
             registry.set_feed(BTC, feed, sender=governance)
         if feed != ZERO:
@@ -449,7 +450,7 @@ def test_set_factors_caps_and_feed__tell_old_and_new(lending: Lending) -> None:
 
 def test_set_debt_feed__price_of_the_asset__divides(lending: Lending) -> None:
     registry = lending.registry
-    receipt = registry.set_debt_feed(answers(lending, 3 * 10**18), sender=lending.governance)
+    receipt = registry.set_debt_feed(answers(3 * 10**18), sender=lending.governance)
     assert logs(receipt, registry) == [("DebtFeedSet", {"old": ZERO, "new": "0x" + "77" * 20})]
     assert registry.price(ETH) == 2_000 * 10**18 // 3
     registry.set_debt_feed(ZERO, sender=lending.governance)
