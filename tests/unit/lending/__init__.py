@@ -1,0 +1,1 @@
+"""Unit tests of a backstop and its underwriter."""
