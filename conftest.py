@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.utils import quick_ape
 from tools.build import ROOT, BuildError, prepare_environment, refresh
 
 prepare_environment()
@@ -21,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _uses_ape(config):
         return
     _skip_step_records()
+    quick_ape.install()
     if any((ROOT / "kana_insurance").glob("testing*")):
         config.pluginmanager.import_plugin("kana_insurance.testing")
 
