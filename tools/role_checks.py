@@ -4,8 +4,12 @@ Finds every check in the contracts and their modules by how checks are written t
 external function to them, and compares that with the table of `kana_insurance/access.py`: a function that not anyone
 may call without a check, or a check in one that anyone may call, is an error. Then each check is removed in a copy of
 the project, as `tools/mutants.py` plants a fault, and the rows of `tests/unit/test_access.py` for the functions behind
-it must fail; where the table cannot see a check, the tests named in :data:`OWN_TESTS`. Exits 1 when a check survives,
-does not compile away or does not fit the table, 2 when the tests fail with all checks in place.
+it must fail; where the table cannot see a check, the tests named in :data:`OWN_TESTS`.
+
+Checks that no function shares are removed together, since a row of the table runs the code of its function alone: each
+must make a row of its own fail, and one that doesn't is tried again by itself. `--singly` tries all by themselves.
+Exits 1 when a check survives, does not compile away or does not fit the table, 2 when the tests fail with all checks in
+place.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import fnmatch
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +31,7 @@ from rich.console import Console
 from kana_insurance.access import ACCESS, ANYONE
 from tests.utils.plain_calls import abi_functions, is_view, signature
 from tools.build import CONTRACTS, ROOT
-from tools.mutants import Mutant, Tree, baseline, show
+from tools.mutants import Mutant, Outcome, Tree, baseline, show
 
 TABLE = "tests/unit/test_access.py::test_access__each_role__is_allowed_or_told_why"
 
@@ -241,11 +246,50 @@ def misfits(found: list[Check]) -> list[str]:
     return wrong + [f"{function} is not in the table" for function in sorted(checked - known)]
 
 
+def batches(chosen: list[Check]) -> tuple[list[list[Check]], list[Check]]:
+    """Checks that can be removed together, because no function relies on two of them; and those to remove singly.
+
+    A row of the table runs one function. A test of :data:`OWN_TESTS` runs several: what it is named for goes singly.
+    """
+    together: list[list[Check]] = []
+    singly = [check for check in chosen if not all(test.startswith(TABLE) for test in check.tests())]
+    for check in (check for check in chosen if check not in singly):
+        for batch in together:
+            if not any(set(check.relied_on) & set(other.relied_on) for other in batch):
+                batch.append(check)
+                break
+        else:
+            together.append([check])
+    return together, singly
+
+
+def attempt_together(tree: Tree, batch: list[Check]) -> list[Outcome]:
+    """Remove checks that no function shares, run all their rows once; what then stands goes singly."""
+    start = time.monotonic()
+    mutants = [check.mutant() for check in batch]
+    tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
+    with tree.planted(mutants):
+        _, printed = tree.run("ape", tests)
+    failed = {
+        line.split(" - ")[0].removeprefix("FAILED ") for line in printed.splitlines() if line.startswith("FAILED ")
+    }
+    took = (time.monotonic() - start) / len(batch)
+    outcomes = []
+    for mutant in mutants:
+        seen = len(failed & set(mutant.tests))
+        if seen:
+            outcomes.append(Outcome(mutant, "killed", f"{seen} of {len(mutant.tests)} rows failed", took))
+        else:
+            outcomes.append(tree.attempt(mutant))
+    return outcomes
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Take away one check of who calls at a time; a test must fail.")
     parser.add_argument("--only", metavar="PATTERN", default="*", help="checks whose name fits, as in a shell")
     parser.add_argument("--list", action="store_true", help="name the checks and run nothing")
+    parser.add_argument("--singly", action="store_true", help="a compile and a run of tests for each check")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     everything = checks()
@@ -263,20 +307,22 @@ def main() -> int:
             print(f"    for {', '.join(check.relied_on)}")
         print(f"{len(chosen)} checks")
         return 0
-    mutants = [check.mutant() for check in chosen]
+    together, singly = ([], chosen) if arguments.singly else batches(chosen)
     with tempfile.TemporaryDirectory(prefix="kana-role-checks-") as folder:
         tree = Tree(Path(folder))
-        console.print(f"{len(mutants)} checks; first the tests with all of them")
-        if printed := baseline(tree, mutants):
+        console.print(f"{len(chosen)} checks; first the tests with all of them")
+        if printed := baseline(tree, [check.mutant() for check in chosen]):
             console.print(printed, markup=False)
             console.print("the tests fail with all checks in place", style="red")
             return 2
         tree.keep_build()
         outcomes = []
-        for mutant in mutants:
-            outcomes.append(tree.attempt(mutant))
-            last = outcomes[-1]
-            console.print(f"{last.mutant.name}: {last.verdict}, {last.seconds:.0f} s", markup=False)
+        for batch in together:
+            outcomes += attempt_together(tree, batch)
+            console.print(f"{len(outcomes)} of {len(chosen)} tried")
+        for check in singly:
+            outcomes.append(tree.attempt(check.mutant()))
+            console.print(f"{check.name}: {outcomes[-1].verdict}", markup=False)
     show(console, outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
