@@ -29,10 +29,11 @@ test: $(READY) ## Run the tests: on three chains and in the model at once (PYTES
 	@tools/test.sh $(PYTEST_ARGS)
 
 test-deep: export KANA_DEEP := 1
-test-deep: $(READY) ## Run long state machines, statement coverage and the mutants
+test-deep: $(READY) ## Run long state machines, statement coverage, the mutants and each role check taken away
 	ape test -p no:boa_test tests/unit tests/scenario tests/attacks --contract-coverage --contract-coverage-min 98 $(PYTEST_ARGS)
 	pytest -p no:ape_test tests/model tests/stateful $(PYTEST_ARGS)
 	python tools/mutants.py
+	python tools/role_checks.py
 
 gas: $(READY) ## Measure every operation on a fresh chain; writes docs/gas.md and docs/gas.json
 	@python tools/build.py

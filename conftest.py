@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import gc
 
+import pytest
+from _pytest.unraisableexception import gc_collect_iterations_key
+
+from tests.utils import quick_ape
 from tools.build import ROOT, BuildError, prepare_environment, refresh
 
 prepare_environment()
@@ -18,11 +22,22 @@ def _uses_ape(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the fixtures of ``kana_insurance.testing`` known to runs on a chain, and the chain fast."""
+    _collect_garbage_seldom(config)
     if not _uses_ape(config):
         return
     _skip_step_records()
+    quick_ape.install()
     if any((ROOT / "kana_insurance").glob("testing*")):
         config.pluginmanager.import_plugin("kana_insurance.testing")
+
+
+def _collect_garbage_seldom(config: pytest.Config) -> None:
+    """Look for garbage less often: contracts' syntax trees live as long as the run, and each search walks them all.
+
+    At the end pytest searches five times for what failed unseen; once is enough for objects without finalizers.
+    """
+    gc.set_threshold(50_000, 50, 50)
+    config.stash[gc_collect_iterations_key] = 1
 
 
 def _skip_step_records() -> None:

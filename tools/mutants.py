@@ -27,6 +27,8 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,18 +173,34 @@ class Tree:
     def attempt(self, mutant: Mutant) -> Outcome:
         """Plant the fault, run its tests, take it back."""
         start = time.monotonic()
-        path = self.root / mutant.file
-        original = path.read_text(encoding="utf-8") if path.is_file() else ""
         try:
-            self._write(path, mutant.apply(original))
-            verdict, detail = self._judge(mutant)
+            with self.planted([mutant]):
+                verdict, detail = self._judge(mutant)
         except MutantError as error:
             verdict, detail = "not applied", str(error)
-        finally:
-            if original:
-                self._write(path, original)
-                self.restore_build()
         return Outcome(mutant, verdict, detail, time.monotonic() - start)
+
+    @contextmanager
+    def planted(self, mutants: list[Mutant]) -> Iterator[None]:
+        """Plant faults, and take them back afterwards.
+
+        Raises:
+            MutantError: when one does not fit its file.
+        """
+        originals: dict[Path, str] = {}
+        try:
+            for mutant in mutants:
+                path = self.root / mutant.file
+                text = path.read_text(encoding="utf-8") if path.is_file() else ""
+                planted = mutant.apply(text)
+                originals.setdefault(path, text)
+                self._write(path, planted)
+            yield
+        finally:
+            for path, text in originals.items():
+                self._write(path, text)
+            if originals:
+                self.restore_build()
 
     def _write(self, path: Path, text: str) -> None:
         """Write a file under a time of its own: Python takes a same-sized file of the same second for unchanged."""
