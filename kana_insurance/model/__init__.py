@@ -2,7 +2,9 @@
 
 Read it in this order: ``units`` (roundings), ``fund_state`` and ``fund`` (M1 to M18, M24, M37), ``board`` (a fund's
 notices, M9), ``factory`` (M16 to M18), ``registry`` (parameters and mark), ``books`` (the venue's ledgers, charges,
-waterfall) and ``venue`` on top of it (M25 to M31), ``invariants`` (I1 to I13).
+waterfall) and ``venue`` on top of it (M25 to M31), ``invariants`` (I1 to I13). The lending venue (M32, M33) is
+``lending_interest``, ``lending_formulas``, ``lending_registry``, ``lending_books`` and ``lending`` on top of them, with
+``lending_invariants``.
 ``state`` makes each call all or nothing, ``errors`` says how one refuses.
 """
 

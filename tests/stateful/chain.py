@@ -6,7 +6,7 @@ state costs about what changed in it, and is still what the contracts' own views
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import boa
@@ -67,6 +67,11 @@ class Chain:
             for slot in self._recorder.seen:
                 self._readers.setdefault(slot, set()).add(key)
         return self._results[key]
+
+    def forget_views(self, names: Collection[str]) -> None:
+        """Read these views again: they depend on the time, which has passed."""
+        for key in [key for key in self._results if key[1] in names]:
+            del self._results[key]
 
     def forget(self) -> None:
         """Read everything again: the chain went back to a snapshot."""
