@@ -220,8 +220,8 @@ def _pool_values(site: Site, pool: Pool) -> dict[str, Any]:
         "erc20.name": name,
         "erc20.symbol": symbol,
         "erc20.decimals": int(pool.asset.decimals()) + _OFFSET,
-        "pool_terms.REGISTRY": pool.registry.address,
-        "pool_tokens.ASSET": address_of(pool.asset),
+        "site.REGISTRY": pool.registry.address,
+        "site.ASSET": address_of(pool.asset),
     }
 
 
