@@ -15,7 +15,7 @@
        anyone        deposit, mint, add_collateral, repay, liquidate, flag, unflag, accrue, collect_fees, repay_bad_debt
        lenders       withdraw, redeem; and the share token
        borrowers     borrow, withdraw_collateral
-       registry      change_fund, reprice
+       registry      change_fund, change_rates
 
      Optimised for size. Tokens that are sent by plain transfer stay here and count for nothing.
 @custom:security The registry's feeds and funds are trusted: a wrong price lets a borrower take what the lenders hold, up to the
@@ -369,7 +369,7 @@ def change_fund(old: address, new: address):
 
 
 @external
-def reprice(rates: ILendingRegistry.Rates):
+def change_rates(rates: ILendingRegistry.Rates):
     """
     @notice Book interest at the old rate, then take the new ones. The registry alone.
     """

@@ -180,7 +180,7 @@ def set_rates(rates: ILendingRegistry.Rates):
     self._check_governance()
     self._set_rates(rates)
     if self.pool != empty(address):
-        extcall ILendingPool(self.pool).reprice(rates)
+        extcall ILendingPool(self.pool).change_rates(rates)
 
 
 @external

@@ -4,8 +4,8 @@
 @title Lens
 @license AGPL-3.0-only
 @author Kana
-@notice Read-only: a fund, a trader, a staker or the health of a list of accounts in one call, for frontends and
-        keepers.
+@notice Read-only: a fund, a trader, a staker, a lending pool, a loan or the health of a list of accounts in one call, for
+        frontends and keepers.
 @dev No state, no roles: anyone can deploy one. A market without a good price has a mark of 0 here, so that one stale
      feed doesn't blank a page; a layer that is suspended isn't asked, so that a broken one doesn't either.
 @custom:security Nothing may be decided on chain by what a lens says: whoever calls it from a transaction reads the
@@ -25,8 +25,11 @@ from contracts.interfaces import IMarketRegistry
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IUnderwriter
 from contracts.modules import fixed_point
+from contracts.modules import lending_lens
 
 implements: ILens
+
+exports: lending_lens.__interface__
 
 # ---------------------------------------------------------------- constants
 

@@ -246,7 +246,7 @@ ACCESS: dict[str, dict[str, Rule]] = {
         "collect_fees": _anyone("send the fund its part (M24)"),
         "repay_bad_debt": _anyone("repay bad debt of the pool (M14)"),
         "change_fund": _rule("lending", "pool: not registry", "grant a fund its allowance (M38)"),
-        "reprice": _rule("lending", "pool: not registry", "take new rates (M32)"),
+        "change_rates": _rule("lending", "pool: not registry", "take new rates (M32)"),
     },
     "LendingRegistry": {
         "connect_pool": _rule("", "lending: not deployer", "name the pool, once, during set-up"),

@@ -84,6 +84,31 @@ HINTS = {
     "house: market has bad debt": "'ape run status' shows it; the market takes new positions once it is repaid",
     "house: trading paused": "a guardian has paused trading; only reductions are possible",
     "house: pot exhausted": "the market's pot can't pay this now; claims wait until losers are resolved",
+    "pool: not enough cash": "borrowers have the rest: take less ('ape run loans' shows the cash), or wait",
+    "pool: withdrawals stopped": "a loan is flagged: liquidate it ('ape run loans' shows it), or wait its hour",
+    "pool: above supply cap": "'ape run loans' shows the cap and what lenders have: lend less",
+    "pool: deposits closed": "the lenders lost nearly all: nobody can lend here again",
+    "pool: zero shares": "name more: this is worth less than one share",
+    "pool: zero assets": "name more shares: these are worth less than one base unit",
+    "pool: too little collateral": "add collateral, or ask for less: 'ape run loans' shows what can be borrowed",
+    "pool: collateral too low": "the loan doesn't have so much: 'ape run loans' shows it",
+    "pool: above collateral cap": "the pool takes no more of this collateral: 'ape run loans' shows the cap",
+    "pool: above borrow cap": "the pool lends no more against this collateral: 'ape run loans' shows the cap",
+    "pool: borrowing paused": "a guardian has paused what adds risk; repaying and adding collateral go on",
+    "pool: dust loan": "a loan owes nothing or at least the least debt that 'ape run loans' shows",
+    "pool: no debt": "this loan owes nothing; name another --collateral",
+    "pool: loan is healthy": "its health is 1 or more: 'ape run loans' shows it",
+    "pool: own loan": "use another --account than the borrower's; repay your own",
+    "pool: insolvent, whole only": "leave --debt out: an insolvent loan is liquidated whole",
+    "pool: too little seized": "name a lower --min-seized",
+    "pool: loan is solvent": "only an insolvent loan stops withdrawals",
+    "pool: loan is insolvent": "it must be solvent first, or liquidated",
+    "pool: already stopped": "a flag is on: 'ape run loans' shows until when",
+    "pool: stopped too recently": "withdrawals can be stopped again 23 hours after the last stop's end",
+    "pool: not flagged": "'ape run loans' shows the flagged loan, if there is one",
+    "pool: nothing to collect": "the fund is owed nothing now, or there is no cash",
+    "fund: above bad debt": "ask for at most the bad debt that 'ape run loans' shows",
+    "lending: price out of range": "one of the feeds gives a price that can't be right",
     "feed: stale price": "publish a fresh price: 'ape run set_price' on local chains",
     "feed: price not positive": "publish a good price",
 }
@@ -138,7 +163,7 @@ class KanaCommand(ConnectedProviderCommand):
     """A command with Ape's --network whose failures are told in one line.
 
     Args:
-        example: A command line that works on the local chain, shown by ``--help``.
+        example: A command line that works on the local chain, or several, a line each, shown by ``--help``.
     """
 
     def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
@@ -149,9 +174,8 @@ class KanaCommand(ConnectedProviderCommand):
         """Show the example in one line, so that it can be copied."""
         super().format_epilog(ctx, formatter)
         if self.example:
-            formatter.write(
-                f"\nExample, with 'anvil --accounts 20' running:\n  {self.example} --network {LOCAL_NODE}\n"
-            )
+            lines = "".join(f"  {line} --network {LOCAL_NODE}\n" for line in self.example.splitlines())
+            formatter.write(f"\nExample, with 'anvil --accounts 20' running:\n{lines}")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Connect and run; of Ape's own messages only warnings are shown, unless --verbosity asks for more."""
@@ -330,6 +354,8 @@ def run_deploy(
             return
         system, path = done
     parts = {**system.record.addresses, **{f"feed of {m.name}": m.feed for m in system.record.markets}}
+    for one in system.record.collaterals:
+        parts |= {f"collateral {one.name}": one.token, f"feed of collateral {one.name}": one.feed}
     result = {
         "network": system.record.network,
         "chain_id": str(system.record.chain_id),
@@ -347,9 +373,11 @@ def _local_config(deployer: str) -> DeploymentConfig:
     from ape import accounts
 
     from kana_insurance.deployment import LOCAL_STAKERS, local_config
+    from kana_insurance.pools import LOCAL_POOL
 
     others = [str(accounts.test_accounts[number].address) for number in range(7)]
-    return local_config([address for address in others if address != deployer][:5], stakers=LOCAL_STAKERS)
+    roles = [address for address in others if address != deployer][:5]
+    return local_config(roles, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_json: bool) -> None:

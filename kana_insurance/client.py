@@ -6,7 +6,7 @@ what can't be tried at all as :class:`Refusal`, whose message says what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -91,6 +91,28 @@ def in_use(system: System) -> System:
         isolated={number: last(fund) for number, fund in system.isolated.items()},
         others=[in_use(other) for other in system.others],
     )
+
+
+def check_holds(token: Any, account: Any, needed: int, figure: Callable[[int], Figure], hint: str = "") -> None:
+    """Refuse unless an account holds so many of a token; ``hint`` says where to get some."""
+    held = int(token.balanceOf(address_of(account)))
+    if held < needed:
+        raise Refusal(f"{address_of(account)} holds {figure(held).text()}, {figure(needed).text()} are needed{hint}")
+
+
+def allow(token: Any, account: Any, spender: Any, needed: int) -> None:
+    """Approve a spender of a token where its allowance is short."""
+    if int(token.allowance(address_of(account), address_of(spender))) < needed:
+        token.approve(address_of(spender), needed, sender=account)
+
+
+def push_price(aggregator: Any, account: Any, price: int) -> None:
+    """Publish a price, 18 decimals, at a mock aggregator."""
+    places = int(aggregator.decimals())
+    answer, rest = divmod(price, 10 ** (WAD_DECIMALS - places))
+    if rest:
+        raise Refusal(f"the aggregator holds {places} decimals only")
+    aggregator.push(answer, sender=account)
 
 
 class Client:
@@ -230,18 +252,13 @@ class Client:
 
     def check_wallet(self, account: Any, needed: int) -> None:
         """Refuse unless the account holds so many tokens."""
-        held = int(self.system.asset.balanceOf(address_of(account)))
-        if held < needed:
-            local = self.system.config.asset == "KanaUSDT"
-            raise Refusal(
-                f"{address_of(account)} holds {self.tokens(held).text()}, {self.tokens(needed).text()} are needed"
-                + (": 'ape run faucet' mints some" if local else "")
-            )
+        local = self.system.config.asset == "KanaUSDT"
+        hint = ": 'ape run faucet' mints some" if local else ""
+        check_holds(self.system.asset, account, needed, self.tokens, hint)
 
     def allow(self, account: Any, spender: Any, needed: int) -> None:
         """Approve the spender where its allowance is short."""
-        if int(self.system.asset.allowance(address_of(account), address_of(spender))) < needed:
-            self.system.asset.approve(address_of(spender), needed, sender=account)
+        allow(self.system.asset, account, spender, needed)
 
     def contribute(self, account: Any, amount: int, *, permit: bool = False) -> dict[str, Any]:
         """Contribute to the reserve, by approval or by a permit in the same transaction (M7)."""
@@ -323,13 +340,8 @@ class Client:
         self._check_market(market_id)
         if not self.system.record.markets[market_id].mock:
             raise Refusal(f"the price of market {market_id} comes from a real aggregator: nobody sets it here")
-        aggregator = self.system.aggregators[market_id]
-        places = int(aggregator.decimals())
-        answer, rest = divmod(price, 10 ** (WAD_DECIMALS - places))
-        if rest:
-            raise Refusal(f"the aggregator holds {places} decimals only")
         before = int(self.system.feeds[market_id].peek())
-        aggregator.push(answer, sender=account)
+        push_price(self.system.aggregators[market_id], account, price)
         return {
             "market": Figure(market_id),
             "before": self.price(before) if before else "no good price",

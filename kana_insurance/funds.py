@@ -15,6 +15,7 @@ from kana_insurance.backends import ZERO, address_of
 from kana_insurance.client import Client, Figure, Refusal, moment
 from kana_insurance.config import StakersConfig
 from kana_insurance.deployment import LOCAL_CHAINS, layer_terms, wire_layer
+from kana_insurance.pools import POOL_MARKET
 
 #: Funds in one page of the lens.
 PAGE = 64
@@ -124,6 +125,8 @@ class Funds:
         for system in (self.system, *self.system.others):
             for market in system.record.markets:
                 names[address_of(system.house), market.market_id] = market.name
+            if system.pool is not None:
+                names[address_of(system.pool), POOL_MARKET] = f"lending of {system.asset.symbol()}"
         serving: dict[tuple[str, int], str] = {}
         for event in self.backend.events(self.factory, "MarketAssigned"):
             serving[str(event["venue"]), int(event["market_id"])] = str(event["new"])

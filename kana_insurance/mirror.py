@@ -13,6 +13,7 @@ from kana_insurance.deployment import Layer, MarketConfig, System
 from kana_insurance.model import Clock, FeedModel, FundModel, Params, RegistryModel, TokenLedger, VenueModel
 from kana_insurance.model.backstop import BackstopModel
 from kana_insurance.model.underwriter import UnderwriterModel
+from kana_insurance.pools import POOL_MARKET
 
 #: Parameters that a market's configuration and the model name alike.
 _SHARED = tuple(name for name in Params._fields if name in MarketConfig.model_fields and name != "min_notional")
@@ -116,6 +117,8 @@ def mirror_of(system: System, clock: Clock | None = None) -> Mirror:
         shared = {name: getattr(market, name) for name in _SHARED}
         registry.list_market("deployer", Params(feed, insurer.address, min_notional=least, **shared))
     registry.finish_setup("deployer")
+    if system.pool is not None:
+        fund.register_market("deployer", address_of(system.pool), POOL_MARKET, False)
     for one in (fund, *isolated.values()):
         one.finish_setup("deployer")
     return Mirror(clock, token, fund, registry, venue, layers, isolated)

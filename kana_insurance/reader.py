@@ -11,6 +11,7 @@ from typing import Any
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.deployment import Layer, System
 from kana_insurance.model.fund_state import CLOSED
+from kana_insurance.pools import POOL_MARKET
 
 _WINDOW = ("cap", "length", "spent", "last")
 _MARKET = ("is_perp", "max_insurance", "used", "bad_debt")
@@ -100,6 +101,8 @@ def fund_state(system: System, contributors: Iterable[Any], fund: Any = None) ->
     if system.house is not None:
         house = address_of(system.house)
         markets += [(house, number) for number in range(int(system.registry.next_market_id()))]
+    if system.pool is not None:
+        markets.append((address_of(system.pool), POOL_MARKET))
     plain = ("reserve", "threshold", "total_contributions", "total_bad_debt", "payouts_resume_at")
     values = iter(
         read_many(

@@ -26,6 +26,8 @@ from kana_insurance.measures import duration_text, parse_bps, parse_days, parse_
 FAUCET_TOKEN = "KanaUSDT"
 #: Decimals of the faucet token that a configuration names without describing it.
 FAUCET_DECIMALS = 6
+#: Widest amount of a collateral: 96 bits.
+MAX_COLLATERAL = 2**96 - 1
 #: What is said of an amount whose token's decimals the file doesn't tell.
 UNKNOWN_ASSET = "the asset's decimals aren't known: write asset: {address: 0x…, decimals: 6}"
 UNKNOWN_COLLATERAL = "the collateral's decimals aren't known: write token: {address: 0x…, decimals: 18}"
@@ -144,7 +146,7 @@ class FaucetConfig(BaseModel):
 
 # Amounts are decimal strings in JSON: they pass what other languages read as numbers.
 _DECIMAL = PlainSerializer(str, return_type=str, when_used="json")
-CollateralAmount = Annotated[int, Field(ge=0, le=2**96 - 1), _DECIMAL, COLLATERALS.validator(), COLLATERALS]
+CollateralAmount = Annotated[int, Field(ge=0, le=MAX_COLLATERAL), _DECIMAL, COLLATERALS.validator(), COLLATERALS]
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT), _DECIMAL, TOKENS.validator(), TOKENS]
 Size = Annotated[int, Field(ge=0, le=MAX_AMOUNT), _DECIMAL, WADS.validator(), WADS]
 Price = Annotated[int, Field(gt=0, le=10**30), _DECIMAL, WADS.validator(), WADS]

@@ -4,30 +4,28 @@ from typing import Any
 
 import click
 
-from kana_insurance.cli import (
-    AddressType,
-    KanaCommand,
-    account_option,
-    amount_of,
-    connect,
-    json_option,
-    raw_option,
-    record_option,
-    show,
-)
+from kana_insurance.cli import AddressType, account_option
+from kana_insurance.commands import Desk, script
+from kana_insurance.lending import find_collateral, mint_collateral
 
 
-@click.command(
-    cls=KanaCommand, name="faucet", short_help="Mint test tokens", example="ape run faucet 1000 --account TEST::10"
+@script(
+    "faucet",
+    "Mint test tokens",
+    example="ape run faucet 1000 --account TEST::10",
+    more=["ape run faucet 2.5 --token ETH --account TEST::10"],
 )
 @click.argument("amount")
 @account_option(what="Who calls the faucet")
 @click.option("--to", "receiver", type=AddressType(), help="Who receives, an address or alias; by default the caller.")
-@raw_option
-@json_option
-@record_option
-def cli(amount: str, account: Any, receiver: str | None, raw: bool, as_json: bool, record: Any) -> None:
-    """Mint AMOUNT KanaUSDT, at most a thousand million a call. Local chains and testnets alone."""
-    client = connect(record)
-    units = amount_of(amount, client.decimals, raw=raw, what="AMOUNT")
-    show(client.faucet(account, units or 0, receiver), title="minted", as_json=as_json, raw=raw)
+@click.option("--token", help="A collateral of the lending pool, by name or id; by default the fund's asset.")
+def cli(desk: Desk, amount: str, account: Any, receiver: str | None, token: str | None) -> None:
+    """Mint AMOUNT KanaUSDT, or of a collateral of the lending pool. Local chains and testnets alone; one call mints at
+    most a thousand million tokens.
+    """
+    if token is None:
+        result = desk.client.faucet(account, desk.amount(amount, "AMOUNT"), receiver)
+    else:
+        units = desk.amount(amount, "AMOUNT", find_collateral(desk.client.system, token).decimals)
+        result = mint_collateral(desk.client, account, token, units, receiver)
+    desk.show(result, "minted")

@@ -1,23 +1,15 @@
-"""Show the fund, its layers and its markets."""
+"""Show the fund, its layers, its markets and its lending pool."""
 
-from typing import Any
-
-import click
-
-from kana_insurance.cli import KanaCommand, connect, json_option, raw_option, record_option, show
+from kana_insurance.commands import Desk, script
+from kana_insurance.lending import Lending
 
 
-@click.command(
-    cls=KanaCommand,
-    name="status",
-    short_help="Show the fund, its layers and its markets",
-    example="ape run status --json",
-)
-@raw_option
-@json_option
-@record_option
-def cli(raw: bool, as_json: bool, record: Any) -> None:
-    """Show reserve, threshold, room and excess of the fund, what each layer behind it has and would pay now, and what
-    each market has cost and may cost it.
+@script("status", "Show the fund, its layers, its markets and its pool", example="ape run status --json")
+def cli(desk: Desk) -> None:
+    """Show reserve, threshold, room and excess of the fund, what each layer behind it has and would pay now, what each
+    market has cost and may cost it; and cash, debt, rates and collaterals of the lending pool.
     """
-    show(connect(record).status(), title="deployment", as_json=as_json, raw=raw)
+    result = desk.client.status()
+    if desk.client.system.pool is not None:
+        result |= Lending(desk.client).summary()
+    desk.show(result, "deployment")

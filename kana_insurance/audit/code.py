@@ -17,7 +17,7 @@ from eth_utils import keccak, to_checksum_address
 from kana_insurance import orders
 from kana_insurance.amounts import WAD_DECIMALS
 from kana_insurance.audit.findings import Checks
-from kana_insurance.audit.site import BLUEPRINTS, Fund, Layer, Market, Part, Site
+from kana_insurance.audit.site import BLUEPRINTS, Fund, Layer, Part, Pool, Priced, Site
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.backends.artifacts import artifact, prepare
 
@@ -25,7 +25,7 @@ _PREAMBLE = bytes.fromhex("fe7100")
 _DOMAIN = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 #: PriceFeed's greatest price, WAD.
 _MAX_PRICE = 10**30
-#: Decimals of a backstop's shares beyond its asset's (M19).
+#: Decimals of a backstop's and a pool's shares beyond their asset's (M19, M32).
 _OFFSET = 6
 
 
@@ -181,6 +181,12 @@ def _values(site: Site, part: Part) -> dict[str, Any]:
                 "REGISTRY": venue.registry.address,
                 "GATEWAY": venue.gateway.address,
             }
+    for pool in site.pools:
+        if part is pool.registry:
+            factory = site.factory.address
+            return {"asset": address_of(pool.asset), "factory": factory, "DECIMALS": int(pool.asset.decimals())}
+        if part is pool.pool:
+            return _pool_values(site, pool)
     if part is site.timelock:
         return {"MIN_DELAY_FLOOR": site.config.timelock_floor}
     if part is site.factory:
@@ -207,7 +213,19 @@ def _backstop_values(site: Site, layer: Layer) -> dict[str, Any]:
     }
 
 
-def _feed_values(site: Site, market: Market) -> dict[str, Any]:
+def _pool_values(site: Site, pool: Pool) -> dict[str, Any]:
+    name, symbol = pool.config.name, pool.config.symbol
+    return {
+        **_domain_values(site, pool.pool, name, "1", "erc20.eip712_domain_separator"),
+        "erc20.name": name,
+        "erc20.symbol": symbol,
+        "erc20.decimals": int(pool.asset.decimals()) + _OFFSET,
+        "site.REGISTRY": pool.registry.address,
+        "site.ASSET": address_of(pool.asset),
+    }
+
+
+def _feed_values(site: Site, market: Priced) -> dict[str, Any]:
     """Of a feed that the record doesn't have, what it reads and how strictly may be anything."""
     config = market.config
     decimals = int(site.backend.at("MockAggregator", market.aggregator).decimals())

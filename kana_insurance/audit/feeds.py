@@ -1,11 +1,11 @@
-"""Whether every market has a good price now, and its chain's sequencer is heeded (M30)."""
+"""Whether every market and collateral has a good price now, and its chain's sequencer is heeded (M30)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from kana_insurance.audit.findings import Checks, is_fatal, words_of
-from kana_insurance.audit.site import Market, Part, Site
+from kana_insurance.audit.site import Part, Priced, Site
 from kana_insurance.backends import ZERO
 from kana_insurance.system import LOCAL_CHAINS, SEQUENCED, TEST_CHAINS
 
@@ -26,7 +26,6 @@ class Price:
 def check_feeds(site: Site, checks: Checks) -> list[Price]:
     """Each market's feed: a price now, and the sequencer feed where the chain has one."""
     found: list[Price] = []
-    mocks = {market.feed: market.mock for system in site.systems for market in system.record.markets}
     chain_id = site.backend.chain_id()
     for market, part in site.feeds:
         with checks.reading(part.name):
@@ -37,11 +36,11 @@ def check_feeds(site: Site, checks: Checks) -> list[Price]:
                 what = f"chain {chain_id} has a sequencer, and the feed heeds none"
                 checks.demand(price.sequencer != ZERO, part.name, what)
             if chain_id not in LOCAL_CHAINS | TEST_CHAINS:
-                checks.demand(not mocks.get(part.address, False), part.name, "anyone sets the answers that it reads")
+                checks.demand(not market.mock, part.name, "anyone sets the answers that it reads")
     return found
 
 
-def _read(site: Site, market: Market, part: Part) -> Price:
+def _read(site: Site, market: Priced, part: Part) -> Price:
     feed = part.instance
     wad, problem = 0, ""
     try:

@@ -1,8 +1,8 @@
 """What contracts may take from each other, and whether the tokens they hold are those of their books.
 
-A house grants the funds of its markets an allowance (M38); a fund approves a layer what it is paid, which pulls it in
-the same call. Nobody else is allowed anything. Who was ever allowed something is read from the token's events, what is
-allowed now from the token.
+A house grants the funds of its markets an allowance, a lending pool its fund (M38); a fund approves a layer what it is
+paid, which pulls it in the same call. Nobody else is allowed anything. Who was ever allowed something is read from the
+token's events, what is allowed now from the token.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from eth_utils import keccak, to_checksum_address
 
 from kana_insurance.audit.findings import Checks, is_fatal, same, words_of
+from kana_insurance.audit.lending import pool_bookings
 from kana_insurance.audit.site import Fund, Layer, Part, Site, Venue
 from kana_insurance.backends import address_of
 from kana_insurance.client import Figure
@@ -68,11 +69,16 @@ def _tokens(site: Site, part: Part) -> list[Any]:
     for venue in site.venues:
         if part is venue.registry or part is venue.gateway or part is venue.house:
             return [venue.asset]
+    for pool in site.pools:
+        if part is pool.pool:
+            return [pool.asset, *(collateral.token for collateral in pool.collaterals)]
+        if part is pool.registry:
+            return [pool.asset]
     return list(site.assets().values())
 
 
 def _check_allowances(site: Site, checks: Checks, part: Part, token: Any) -> None:
-    insurers = _insurers(site, part)
+    insurers = _insurers(site, part, token)
     known = dict.fromkeys([*insurers, *(fund.address for fund in site.funds)])
     if part.contract == "InsuranceFund":
         known |= dict.fromkeys(layer.underwriter.address for layer in site.layers)
@@ -98,8 +104,8 @@ def _check_allowances(site: Site, checks: Checks, part: Part, token: Any) -> Non
             checks.demand(amount == 0, part.name, what)
 
 
-def _insurers(site: Site, part: Part) -> list[str]:
-    """The funds that a house must allow to take their parts: those of its listed markets."""
+def _insurers(site: Site, part: Part, token: Any) -> list[str]:
+    """The funds that a venue must allow to take their parts: those of a house's listed markets, a pool's own."""
     found: dict[str, None] = {}
     for venue in site.venues:
         if part is venue.house:
@@ -107,6 +113,9 @@ def _insurers(site: Site, part: Part) -> list[str]:
             for number in range(int(registry.next_market_id())):
                 if registry.listed(number):
                     found[str(to_checksum_address(registry.fund_of(number)))] = None
+    for pool in site.pools:
+        if part is pool.pool and same(token, pool.asset):
+            found[str(to_checksum_address(pool.registry.instance.fund()))] = None
     return list(found)
 
 
@@ -129,6 +138,10 @@ def check_balances(site: Site, checks: Checks) -> list[Balance]:
             found += _house_balance(site, checks, venue)
         for part in (venue.registry, venue.gateway):
             found.append(_balance(part, venue.asset, 0))
+    for pool in site.pools:
+        with checks.reading(pool.pool.name):
+            found += [_balance(pool.pool, token, booked) for token, booked in pool_bookings(pool)]
+        found.append(_balance(pool.registry, pool.asset, 0))
     for token in site.assets().values():
         for part in (site.timelock, site.factory, site.notices):
             found.append(_balance(part, token, 0))

@@ -6,6 +6,7 @@ from typing import Any
 
 from kana_insurance.amounts import MAX_AMOUNT
 from kana_insurance.audit.findings import Checks
+from kana_insurance.audit.lending import check_pool_parameters
 from kana_insurance.audit.site import Fund, Layer, Market, Site, Venue
 from kana_insurance.backends import ZERO
 from kana_insurance.config import DAY, MAX_STAKE, StakersConfig
@@ -21,7 +22,7 @@ MIN_DECIMALS, MAX_DECIMALS = 6, 18
 
 
 def check_parameters(site: Site, checks: Checks) -> None:
-    """Funds, layers, markets, tokens."""
+    """Funds, layers, markets, pools, tokens."""
     for token in site.assets().values():
         with checks.reading("asset"):
             checks.within("asset", f"decimals of {token.symbol()}", int(token.decimals()), MIN_DECIMALS, MAX_DECIMALS)
@@ -40,6 +41,9 @@ def check_parameters(site: Site, checks: Checks) -> None:
             until = int(venue.registry.instance.trading_resume_at())
             paused = until > site.backend.timestamp()
             checks.expect(not paused, venue.registry.name, f"trading is paused until {until}")
+    for pool in site.pools:
+        with checks.reading(pool.registry.name):
+            check_pool_parameters(site, checks, pool)
 
 
 def _check_fund(site: Site, checks: Checks, fund: Fund) -> None:

@@ -11,6 +11,7 @@ from kana_insurance.audit.roles import governed, holders_of
 from kana_insurance.audit.site import Fund, Part, Site
 from kana_insurance.backends import ZERO
 from kana_insurance.deployment import ROLES as WORDS
+from kana_insurance.pools import POOL_MARKET
 
 _EXECUTIONS = ("execute", "execute_batch")
 #: Contracts that have one of these keep notices of what lets more be drawn, or have them kept (M9).
@@ -111,6 +112,8 @@ def _addresses(site: Site, part: Part, role: str) -> list[str]:
         return [str(contract.underwriter())]
     if role == "fund":
         return [str(fund) for fund in contract.funds()]
+    if role == "lending":
+        return [str(contract.registry())]
     if role in ("gateway", "registry"):
         return [str(getattr(contract, role)())]
     if role == "venue" and isinstance(part, Fund):
@@ -121,6 +124,7 @@ def _addresses(site: Site, part: Part, role: str) -> list[str]:
 def _venues(site: Site, fund: Fund) -> list[str]:
     """Whose reports of a market the fund takes, of the venues that the record knows."""
     keys = [(venue.house.address, market.number) for venue in site.venues for market in venue.markets]
+    keys += [(pool.pool.address, POOL_MARKET) for pool in site.pools]
     keys += [(entry.venue, entry.market_id) for one in site.systems for entry in one.config.registrations]
     found = (venue for venue, number in keys if fund.instance.market(venue, number).registered)
     return list(dict.fromkeys(found))

@@ -50,7 +50,7 @@ def check_delays(site: Site, checks: Checks) -> None:
 def check_setup(site: Site, checks: Checks) -> None:
     """Whether each set-up is finished; until then the deployer governs and no money is taken (M9)."""
     parts = [site.factory, *site.funds, *(layer.underwriter for layer in site.layers)]
-    parts += [venue.registry for venue in site.venues]
+    parts += [venue.registry for venue in site.venues] + [pool.registry for pool in site.pools]
     for part in parts:
         with checks.reading(part.name):
             checks.demand(bool(part.instance.setup_finished()), part.name, "its setup is not finished")
@@ -59,7 +59,8 @@ def check_setup(site: Site, checks: Checks) -> None:
 def governed(site: Site) -> list[Part]:
     """The contracts that name their governor."""
     layers = [layer.underwriter for layer in site.layers]
-    return [site.factory, *site.funds, *layers, *(venue.registry for venue in site.venues)]
+    registries = [venue.registry for venue in site.venues] + [pool.registry for pool in site.pools]
+    return [site.factory, *site.funds, *layers, *registries]
 
 
 def expected_holders(site: Site) -> list[tuple[Part, dict[str, tuple[bytes, list[str]]]]]:
@@ -73,7 +74,7 @@ def expected_holders(site: Site) -> list[tuple[Part, dict[str, tuple[bytes, list
             if part.treasurer != ZERO:
                 holders["TREASURER"] = ROLES["TREASURER"], [part.treasurer]
                 holders["GUARDIAN"] = ROLES["GUARDIAN"], [part.guardian]
-        elif part.contract == "MarketRegistry":
+        elif part.contract in ("MarketRegistry", "LendingRegistry"):
             holders["GUARDIAN"] = ROLES["GUARDIAN"], [config.guardian]
         result.append((part, holders))
     with site.checks.reading(site.timelock.name):

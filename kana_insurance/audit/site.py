@@ -14,6 +14,7 @@ from kana_insurance.backends import ZERO, Backend, address_of
 from kana_insurance.client import Refusal
 from kana_insurance.config import DeploymentConfig, MarketConfig, StakersConfig
 from kana_insurance.deployment import LOCAL_CHAINS, DeploymentRecord, System
+from kana_insurance.pools import CollateralConfig, FeedConfig, PoolConfig
 
 #: Funds in one page of the factory.
 PAGE = 64
@@ -82,6 +83,41 @@ class Market:
 
 
 @dataclass(frozen=True)
+class PoolCollateral:
+    """A collateral of a lending pool; ``config`` is None where the record doesn't have it."""
+
+    number: int
+    name: str
+    token: Any
+    feed: Part
+    config: CollateralConfig | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A lending pool, its registry and its collaterals; ``debt_feed`` prices the asset, if anything does."""
+
+    registry: Part
+    pool: Part
+    asset: Any
+    fund: Fund | None
+    config: PoolConfig
+    debt_feed: Part | None = None
+    collaterals: list[PoolCollateral] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What a feed prices, as an audit tells of it: its name, what the feed reads and how strictly, as recorded."""
+
+    name: str
+    aggregator: str = ZERO
+    config: MarketConfig | FeedConfig | None = None
+    #: Whether anyone sets the aggregator's answers.
+    mock: bool = False
+
+
+@dataclass(frozen=True)
 class Venue:
     """A venue: its three contracts and its markets."""
 
@@ -99,7 +135,8 @@ class Site:
     Attributes:
         system: The deployed system of the record.
         checks: Where what can't be read is told.
-        funds, layers, venues: What the checks go through.
+        funds, layers, venues, pools: What the checks go through.
+        feeds: Every feed that is read, with what it prices.
     """
 
     def __init__(self, system: System, checks: Checks, from_block: int | None = None) -> None:
@@ -120,6 +157,16 @@ class Site:
         for one in self.systems:
             if one.registry is not None:
                 self.venues.append(self._venue(one))
+        self.pools: list[Pool] = []
+        self.feeds: list[tuple[Priced, Part]] = []
+        mocks = {kept.feed: kept.mock for one in self.systems for kept in one.record.markets}
+        for venue in self.venues:
+            for market in venue.markets:
+                mock = mocks.get(market.feed.address, False)
+                self.feeds.append((Priced(market.name, market.aggregator, market.config, mock), market.feed))
+        for one in self.systems:
+            if one.pool is not None:
+                self.pools.append(self._pool(one))
 
     # ------------------------------------------------------------------- shared
 
@@ -159,17 +206,13 @@ class Site:
         arguments = self.record.constructor_args.get("factory", [])
         return {contract: str(address) for contract, address in zip(BLUEPRINTS, arguments[3:], strict=False)}
 
-    @cached_property
-    def feeds(self) -> list[tuple[Market, Part]]:
-        """Every feed that a market reads, with the market."""
-        return [(market, market.feed) for venue in self.venues for market in venue.markets]
-
     def parts(self) -> list[Part]:
         """Every contract whose source is the project's, once."""
         found: dict[str, Part] = {}
         every = [self.timelock, self.notices, self.factory, *self.funds]
         every += [part for layer in self.layers for part in (layer.underwriter, layer.backstop)]
         every += [part for venue in self.venues for part in (venue.registry, venue.gateway, venue.house)]
+        every += [part for pool in self.pools for part in (pool.registry, pool.pool)]
         every += [feed for _, feed in self.feeds]
         if self.system.lens is not None:
             every.append(Part("lens", "Lens", self.system.lens))
@@ -318,6 +361,42 @@ class Site:
                 part = Part(f"feed of {name}", "PriceFeed", feed)
                 venue.markets.append(Market(number, name, part, aggregator=str(feed.aggregator())))
         return venue
+
+    def _pool(self, system: System) -> Pool:
+        """A recorded pool, with the collaterals that governance listed since."""
+        called, backend = self._of(system), self.backend
+        config = system.config.pool or PoolConfig(supply_cap=1)
+        registry = Part(called("lending"), "LendingRegistry", system.lending)
+        pool = Part(called("pool"), "LendingPool", system.pool)
+        debt_feed = None
+        if config.debt_feed is not None:
+            at = str(system.record.constructor_args["lending"][5])
+            aggregator = str(system.record.constructor_args["feed_debt"][0])
+            debt_feed = self._feed(called(f"feed of {system.asset.symbol()}"), at, aggregator, config.debt_feed)
+        found = Pool(registry, pool, system.asset, self.fund_at(system.fund), config, debt_feed)
+        for kept, terms in zip(system.record.collaterals, config.collaterals, strict=True):
+            name = called(f"collateral {kept.name}")
+            feed = self._feed(f"feed of {name}", kept.feed, kept.aggregator, terms)
+            token = backend.at("FaucetToken", kept.token)
+            found.collaterals.append(PoolCollateral(kept.collateral_id, name, token, feed, terms))
+        with self.checks.reading(registry.name):
+            for number in range(len(config.collaterals), int(system.lending.next_collateral_id())):
+                name = called(f"collateral {number}")
+                self.checks.expect(False, name, "the record doesn't have this collateral: governance listed it since")
+                if system.lending.listed(number):
+                    listed = system.lending.collateral(number)
+                    aggregator = str(backend.at("PriceFeed", str(listed.feed)).aggregator())
+                    feed = self._feed(f"feed of {name}", str(listed.feed), aggregator)
+                    token = backend.at("FaucetToken", str(listed.asset))
+                    found.collaterals.append(PoolCollateral(number, name, token, feed))
+        return found
+
+    def _feed(self, name: str, address: str, aggregator: str, config: FeedConfig | None = None) -> Part:
+        """A feed of a pool, noted among all feeds."""
+        part = Part(name, "PriceFeed", self.backend.at("PriceFeed", address))
+        mock = config is not None and config.aggregator is None
+        self.feeds.append((Priced(name.removeprefix("feed of "), aggregator, config, mock), part))
+        return part
 
 
 def _places(system: System) -> list[str]:

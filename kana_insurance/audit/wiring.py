@@ -1,17 +1,19 @@
-"""Whether the contracts name each other as they must: factory, board and funds, layers on both sides, the venue."""
+"""Whether the contracts name each other as they must: factory, board and funds, layers on both sides, the venues."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kana_insurance.audit.findings import Checks, same
+from kana_insurance.audit.lending import check_pool_wiring
 from kana_insurance.audit.site import Fund, Layer, Market, Site, Venue
 from kana_insurance.backends import ZERO
 from kana_insurance.deployment import System
+from kana_insurance.pools import POOL_MARKET
 
 
 def check_wiring(site: Site, checks: Checks) -> None:
-    """Factory, board, funds, venues."""
+    """Factory, board, funds, venues, pools."""
     with checks.reading(site.factory.name):
         _check_factory(site, checks)
     for fund in site.funds:
@@ -23,6 +25,11 @@ def check_wiring(site: Site, checks: Checks) -> None:
         for market in venue.markets:
             with checks.reading(market.name):
                 _check_market(site, checks, venue, market)
+    for pool in site.pools:
+        with checks.reading(pool.registry.name):
+            check_pool_wiring(site, checks, pool)
+        with checks.reading(pool.pool.name):
+            _check_served(site, checks, pool.pool.name, pool.pool.address, POOL_MARKET, False, pool.fund)
     for system in site.systems:
         for entry in system.config.registrations:
             name = f"market {entry.market_id} of {entry.venue}"

@@ -18,6 +18,10 @@ from kana_insurance.backends import ROOT, ContractMissing, Reverted, address_of,
 LOG_BLOCKS = 5_000
 
 
+#: Added to every estimate: in a later second than that of the estimate a lending pool books interest first.
+LATER_GAS = 30_000
+
+
 def _eth_call(params: dict[str, str | None], block: str, provider: Any) -> None:
     """A plain call, for its refusal alone."""
     known = {key: value for key, value in params.items() if value is not None}
@@ -53,7 +57,7 @@ def probed(provider: Any) -> Iterator[None]:
 
     def probed_estimate(self: Any, txn: Any, *args: Any, **kwargs: Any) -> Any:
         ask(self, txn, "pending")
-        return estimate(self, txn, *args, **kwargs)
+        return int(estimate(self, txn, *args, **kwargs)) + LATER_GAS
 
     kind.send_transaction, kind.send_call = probed_send, probed_call
     kind.estimate_gas_cost = probed_estimate

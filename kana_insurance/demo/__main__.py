@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _tell(console: Console, out: Path) -> int:
     """The whole demo; returns the exit code."""
     with console.status("compiling the contracts (once)"):
-        prepare([*CONTRACT_NAMES.values(), "PriceFeed", "MockAggregator"])
+        prepare([*CONTRACT_NAMES.values(), "PriceFeed", "MockAggregator", "FaucetToken"])
     begun = time.monotonic()
     with Anvil(timestamp=GENESIS) as node:
         with console.status("deploying on a local chain"):
@@ -51,8 +51,9 @@ def _tell(console: Console, out: Path) -> int:
         console.print(
             "[bold]The Kana insurance fund lives through a crash[/]\n"
             f"A fund with a threshold of {tokens(THRESHOLD, 6, 0)} U in front of a venue's markets COIN, ALT and ETH, "
-            "stakers and a reinsurance behind it, and DOGE with a fund of its own, on a chain of its own. U is one "
-            "KanaUSDT. After each step the whole state on the chain is compared with the reference model.",
+            "stakers and a reinsurance behind it, DOGE with a fund of its own, and two lending pools, on a chain of "
+            "its own. U is one KanaUSDT. After each step the whole state on the chain is compared with the "
+            "reference model.",
             highlight=False,
             width=WIDTH,
         )

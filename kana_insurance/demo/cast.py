@@ -16,8 +16,10 @@ from eth_utils import keccak
 from kana_insurance.backends import address_of
 from kana_insurance.backends.rpc import Key, RpcBackend
 from kana_insurance.demo.stage import Stage, Watch
-from kana_insurance.deployment import DAY, MarketConfig, StakersConfig
+from kana_insurance.deployment import DAY, FundConfig, MarketConfig, StakersConfig
 from kana_insurance.kit import COIN, Actors, Kit, SignedOrder, U, deploy_kit
+from kana_insurance.pools import CollateralConfig, PoolConfig
+from kana_insurance.values import FaucetConfig
 
 COIN_MARKET, ALT_MARKET, ETH_MARKET, DOGE_MARKET = 0, 1, 2, 3
 THRESHOLD, DOGE_THRESHOLD = 10_000 * U, 300 * U
@@ -44,6 +46,29 @@ REINSURANCE = StakersConfig(
     stream_length=7 * DAY,
     premium_bps=1_000,
 )
+#: Two more assets: each with a fund of its own and a lending pool, whose rates are 0 so that figures stay round.
+LENDERS = [
+    FundConfig(
+        asset=FaucetConfig(name=name, symbol=symbol, decimals=6),
+        threshold=1_000 * U,
+        venue=False,
+        pool=PoolConfig(
+            slope1_bps=0,
+            slope2_bps=0,
+            supply_cap=10_000 * U,
+            collaterals=[
+                CollateralConfig(
+                    name="ETH",
+                    token=FaucetConfig(name="Kana Ether", symbol="KETH", decimals=18),
+                    price=2_000 * COIN,
+                    collateral_cap=100 * COIN,
+                    borrow_cap=5_000 * U,
+                )
+            ],
+        ),
+    )
+    for name, symbol in (("Kana Euro", "KEUR"), ("Kana Pound", "KGBP"))
+]
 #: The first block's time and the seconds between blocks: the same in every run, so every figure is too.
 GENESIS = 1_800_014_400
 BLOCK_SECONDS = 1
@@ -89,6 +114,17 @@ class Worth:
     value: int
 
 
+@dataclass(frozen=True)
+class PoolLoss:
+    """Who bore a bankrupt loan of a pool, base units of its asset: ``repaid`` is what its collateral brought."""
+
+    asset: str
+    repaid: int
+    covered: int
+    lenders: int
+    bad_debt: int
+
+
 @dataclass
 class Tale:
     """What the report draws."""
@@ -99,6 +135,7 @@ class Tale:
     #: Happenings beside the worths: (Unix seconds, what).
     marks: list[tuple[int, str]] = field(default_factory=list)
     stakes: list[Stake] = field(default_factory=list)
+    pools: list[PoolLoss] = field(default_factory=list)
 
 
 def person(name: str) -> Key:
@@ -113,7 +150,7 @@ def deploy(backend: RpcBackend) -> Kit:
     named = [person(name) for name in PEOPLE]
     backend.rpc_batch([("anvil_setBalance", [str(account), hex(10**22)]) for account in (*cast, *named)])
     terms: dict[str, Any] = {"threshold": THRESHOLD, "stakers": STAKERS, "reinsurance": REINSURANCE}
-    return deploy_kit(backend, Actors.of(cast), markets=MARKETS, **terms)
+    return deploy_kit(backend, Actors.of(cast), markets=MARKETS, others=LENDERS, **terms)
 
 
 PEOPLE = (
@@ -122,6 +159,7 @@ PEOPLE = (
     *("short S", "short T", "ALT long V", "ALT long X", "ALT short P", "ALT short Q", "liquidator", "passer-by"),
     *("DOGE long N", "DOGE long M", "DOGE short O"),
     *("ETH long W", "ETH long Y", "ETH short Z", "staker 1", "staker 2", "staker 3", "reinsurer"),
+    *("lender 1", "lender 2", "lender 3", "borrower"),
 )
 
 

@@ -152,6 +152,29 @@ def _draw_stakes(tale: Tale, figure: Figure) -> None:
     figure.legend(*earning.get_legend_handles_labels(), loc="outside upper left", ncols=len(_LINES), handlelength=1.8)
 
 
+def _draw_pools(tale: Tale, figure: Figure) -> None:
+    """Who bore the same bankrupt loan in each pool."""
+    axes = figure.subplots()
+    names = [f"{loss.asset}, fund {'with 60' if loss.covered else 'empty'}" for loss in tale.pools]
+    left = [0.0] * len(names)
+    parts = (
+        ("repaid by its collateral", COLOURS["collateral"], [loss.repaid for loss in tale.pools]),
+        ("fund", COLOURS["fund"], [loss.covered for loss in tale.pools]),
+        ("lenders", COLOURS["socialised"], [loss.lenders for loss in tale.pools]),
+    )
+    for label, colour, values in parts:
+        widths = [value / U for value in values]
+        axes.barh(names, widths, left=left, color=colour, height=0.55, label=label)
+        for line, (start, width) in enumerate(zip(left, widths, strict=True)):
+            if width:
+                axes.text(start + width / 2, line, f"{width:,.0f}", ha="center", va="center", color="white")
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("of a debt of 504")
+    axes.grid(visible=False, axis="y")
+    legend_above(axes)
+
+
 #: The parts of all losses that the page begins with.
 _BORNE = (
     (1, "U of shortfalls paid by it"),
@@ -169,7 +192,7 @@ def build(stage: Stage, tale: Tale) -> Page:
     page = Page(
         "An insurance fund lives through a crash",
         "Three perpetual markets, one fund with stakers and a reinsurance behind it, a market apart with a fund of its "
-        "own, real contracts on a local chain. "
+        "own, two lending pools, real contracts on a local chain. "
         "Every figure below was read from the chain and compared with the reference model, to the unit.",
     )
     page.figures(
@@ -227,6 +250,12 @@ def build(stage: Stage, tale: Tale) -> Page:
     page.table(
         ["", ">staked, U", ">earned", ">lost", ">left"],
         [(s.name, *(tokens(value) for value in (s.staked, s.earned, s.lost, s.left))) for s in tale.stakes],
+    )
+    page.heading("A loan that failed in two pools")
+    page.chart(
+        chart(lambda figure: _draw_pools(tale, figure), height=2.4),
+        "The same loan of the same lenders: where the fund has 60 it pays them before the lenders lose anything, so "
+        "that each gets 96 % of what he lent; with an empty fund each gets 90 %. Nobody gets more by leaving first.",
     )
     page.heading("Step by step")
     for number, step in enumerate(stage.steps, 1):

@@ -107,6 +107,8 @@ class Stage:
             self.parts[f"isolated {number}"] = (own, mirror.isolated[number])
         for layer, model in zip(kit.system.layers, mirror.layers, strict=True):
             self.parts[layer.name] = (layer.backstop, model.backstop)
+        #: Further systems that are compared after every step, by name: the model's state, and the chain's.
+        self.sides: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {}
         self.steps: list[Step] = []
         self.points: list[Point] = []
         self.minted = 0
@@ -174,7 +176,11 @@ class Stage:
         self.clock.now = self.kit.now()
         with self.backend.as_of(self.backend.block_number()):
             chain = system_state(self.kit.system, accounts_seen(self.kit.system))
+            sides = {name: read() for name, (_, read) in self.sides.items()}
         found = list(_differences(self.mirror.state(), chain))
+        for name, (state, _) in self.sides.items():
+            off = list(_differences(state(), sides[name], name))
+            self.claim(f"{name}, fund and pool: the chain is the model, to the unit", not off, "; ".join(off), True)
         self.claim(
             "funds, layers, house and registry: the chain is the model, to the unit", not found, "; ".join(found), True
         )

@@ -2,7 +2,7 @@
 ten seconds.
 
 The cast and the terms are in ``cast``, the acts of stakers and reinsurance in ``layers``, of the market apart in
-``isolated``.
+``isolated``, of the lending pools in ``lending``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from kana_insurance.demo.cast import (
 )
 from kana_insurance.demo.isolated import IsolatedActs
 from kana_insurance.demo.layers import LayerActs
+from kana_insurance.demo.lending import LendingActs
 from kana_insurance.demo.stage import StoryError, Watch
 from kana_insurance.deployment import DAY
 from kana_insurance.kit import COIN, U
 from kana_insurance.report import tokens
 
 
-class Story(LayerActs, IsolatedActs):
+class Story(LayerActs, IsolatedActs, LendingActs):
     """The acts, in order."""
 
     def tell(self) -> Tale:
@@ -59,6 +60,7 @@ class Story(LayerActs, IsolatedActs):
         self.every_layer()
         self.guardian()
         self.claiming()
+        self.lending()
         self.books()
         return self.tale
 

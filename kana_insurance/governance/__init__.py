@@ -36,6 +36,7 @@ from kana_insurance.governance.operations import (
 from kana_insurance.governance.safe import Transaction
 from kana_insurance.governance.words import Duration, Words, until
 from kana_insurance.measures import Misspelt, duration_text
+from kana_insurance.pools import POOL_MARKET
 
 __all__ = ["Governance", "Misspelt", "Plan", "catalogue"]
 
@@ -173,7 +174,7 @@ class Governance:
             if one in given:
                 values[one] = self.words.parse(part, argument, given[one], values)
         missing = [one for one in arguments if one not in values]
-        settable = present_names(action.function)
+        settable = present_names(part.contract, action.function)
         if [one for one in missing if one not in settable] or (missing and len(missing) == len(settable)):
             raise Misspelt(f"{action.name} needs {', '.join(missing)}: {self._usage(action)}")
         if missing:
@@ -196,6 +197,9 @@ class Governance:
                 if venue == house and registry.at.listed(market_id):
                     payload = self.backend.encode(registry.at.replace_fund, market_id, values["successor"])
                     found.append(Call(registry.address, payload))
+        for registry in self.directory.of({"LendingRegistry"}):
+            if (str(registry.at.pool()), POOL_MARKET) in [(venue, number) for venue, number in values["markets"]]:
+                found.append(Call(registry.address, self.backend.encode(registry.at.set_fund, values["successor"])))
         return found
 
     def _left_behind(self, action: Action, values: dict[str, Any]) -> list[str]:

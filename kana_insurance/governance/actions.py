@@ -32,6 +32,7 @@ class Unit(Enum):
     SECONDS = "a duration, such as 2d, 36h or 10m"
     DAYS = "days, such as 14d"
     MARKET = "a market's id or name"
+    COLLATERAL = "a collateral's id or name"
     PLACE = "a layer's place: staked or reinsurance"
     FLAG = "yes or no"
     ROLE = "a role, such as guardian, or its 32 bytes"
@@ -46,11 +47,16 @@ class Unit(Enum):
 _NUMBERS = {
     name: unit
     for unit, names in (
-        (Unit.AMOUNT, "threshold max_insurance cap limit window_cap min_notional min_staked amount"),
+        (
+            Unit.AMOUNT,
+            "threshold max_insurance cap limit window_cap min_notional min_staked amount supply_cap min_debt",
+        ),
+        (Unit.AMOUNT, "collateral_cap borrow_cap"),
         (Unit.SIZE, "open_interest_cap position_cap"),
         (Unit.SECONDS, "length window_length stream_length grace new_delay"),
         (Unit.DAYS, "cooldown_days"),
         (Unit.MARKET, "market_id"),
+        (Unit.COLLATERAL, "collateral_id"),
         (Unit.PLACE, "place"),
     )
     for name in names.split()

@@ -40,6 +40,27 @@ def _terms(part: Part, values: dict[str, Any]) -> Sequence[Any]:
     return terms.limit, terms.window_cap, terms.window_length, terms.premium_bps
 
 
+def _collateral(*names: str) -> tuple[tuple[str, ...], Read]:
+    """Fields of a collateral's parameters."""
+
+    def read(part: Part, values: dict[str, Any]) -> Sequence[Any]:
+        collateral = part.at.collateral(values["collateral_id"])
+        return [getattr(collateral, name) for name in names]
+
+    return names, read
+
+
+def _rates(part: Part, _values: dict[str, Any]) -> Sequence[Any]:
+    rates = part.at.terms().rates
+    return [getattr(rates, name) for name in _RATES]
+
+
+def _limits(part: Part, _values: dict[str, Any]) -> Sequence[Any]:
+    terms = part.at.terms()
+    return terms.supply_cap, terms.min_debt
+
+
+_RATES = ("base_bps", "slope1_bps", "slope2_bps", "kink_bps", "reserve_factor_bps")
 _TERMS = ("limit", "window_cap", "window_length", "premium_bps")
 #: By function: the arguments that have a present value, and how it is read once the other arguments are known.
 _READERS: dict[str, tuple[tuple[str, ...], Read]] = {
@@ -64,15 +85,31 @@ _READERS: dict[str, tuple[tuple[str, ...], Read]] = {
     "set_fee_recipient": (("fee_recipient",), lambda part, _: [part.at.fee_recipient()]),
     "update_delay": (("new_delay",), lambda part, _: [part.at.get_minimum_delay()]),
 }
+#: The same of a lending registry, some of whose functions go by the names of others'.
+_LENDING_READERS: dict[str, tuple[tuple[str, ...], Read]] = {
+    "set_fund": (("fund",), lambda part, _: [part.at.fund()]),
+    "set_rates": (_RATES, _rates),
+    "set_limits": (("supply_cap", "min_debt"), _limits),
+    "set_debt_feed": (("feed",), lambda part, _: [part.at.debt_feed()]),
+    "set_factors": _collateral("factor_bps", "threshold_bps", "close_factor_bps", "premium_bps", "premium_fund_bps"),
+    "set_caps": _collateral("collateral_cap", "borrow_cap"),
+    "set_feed": _collateral("feed"),
+    "set_governance": _READERS["set_governance"],
+}
 
 
-def present_names(function: str) -> tuple[str, ...]:
-    """The arguments of a function that have a present value."""
+def _readers(contract: str) -> dict[str, tuple[tuple[str, ...], Read]]:
+    return _LENDING_READERS if contract == "LendingRegistry" else _READERS
+
+
+def present_names(contract: str, function: str) -> tuple[str, ...]:
+    """The arguments of a contract's function that have a present value."""
     if function == "set_cooldown":
         return ("cooldown_days",)
     if function == "set_stream":
         return ("length", "min_staked")
-    return _READERS[function][0] if function in _READERS else ()
+    readers = _readers(contract)
+    return readers[function][0] if function in readers else ()
 
 
 def present(directory: Directory, part: Part, function: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +121,7 @@ def present(directory: Directory, part: Part, function: str, values: dict[str, A
         function: The call.
         values: The arguments that say which market or fund is meant.
     """
-    names = present_names(function)
+    names = present_names(part.contract, function)
     if not names:
         return {}
     if function == "set_cooldown":
@@ -93,7 +130,7 @@ def present(directory: Directory, part: Part, function: str, values: dict[str, A
         stream = _backstop(directory, part).stream()
         found = [stream.length, stream.min_staked]
     else:
-        found = _READERS[function][1](part, values)
+        found = _readers(part.contract)[function][1](part, values)
     plain = [int(one) if isinstance(one, int) else str(one) for one in found]
     return dict(zip(names, plain, strict=True))
 
@@ -109,6 +146,9 @@ def condition(part: Part, function: str, values: dict[str, Any]) -> tuple[str, s
     if function == "resume_trading":
         resume_at = int(part.at.trading_resume_at())
         return "trading", f"paused until {moment(resume_at)}" if resume_at else "never paused", "open"
+    if function == "resume_borrowing":
+        resume_at = int(part.at.borrowing_resume_at())
+        return "borrowing", f"paused until {moment(resume_at)}" if resume_at else "never paused", "open"
     if function == "resume_layer":
         layers = part.at.layers()
         ends = (layers.staked_suspended_until, layers.reinsurance_suspended_until)
@@ -116,6 +156,8 @@ def condition(part: Part, function: str, values: dict[str, Any]) -> tuple[str, s
         return "layer", f"suspended until {moment(ends_at)}" if ends_at else "never suspended", "in use"
     if function == "remove_fund":
         return "may draw", "yes" if part.at.terms(values["fund"]).registered else "no", "no"
+    if function == "remove_collateral":
+        return "listed", "yes" if part.at.listed(values["collateral_id"]) else "no", "no"
     if function == "remove_market":
         return "listed", "yes" if part.at.listed(values["market_id"]) else "no", "no"
     return None

@@ -10,6 +10,7 @@ from eth_utils import is_address, to_checksum_address
 from kana_insurance.backends import ZERO, address_of
 from kana_insurance.client import Refusal
 from kana_insurance.deployment import System
+from kana_insurance.pools import POOL_MARKET
 
 #: Funds in one page of the factory.
 PAGE = 64
@@ -20,6 +21,8 @@ _OWN = {
     "registry": "MarketRegistry",
     "house": "ClearingHouse",
     "gateway": "OrderGateway",
+    "lending": "LendingRegistry",
+    "pool": "LendingPool",
     "lens": "Lens",
     "asset": "KanaUSDT",
 }
@@ -49,11 +52,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Market:
-    """A recorded market of a house."""
+    """A recorded market of a house, or a lending pool, which is market 0 of itself (M15)."""
 
     name: str
     venue: str
     market_id: int
+
+
+@dataclass(frozen=True)
+class Collateral:
+    """A recorded collateral of a lending registry."""
+
+    name: str
+    registry: str
+    number: int
 
 
 class Directory:
@@ -63,12 +75,14 @@ class Directory:
         system: The deployment.
         parts: Its contracts.
         markets: Its markets.
+        collaterals: Those of its lending pools.
     """
 
     def __init__(self, system: System) -> None:
         self.system = system
         self.parts: list[Part] = []
         self.markets: list[Market] = []
+        self.collaterals: list[Collateral] = []
         self._tokens: dict[str, tuple[int, str]] = {}
         for name, contract in _SHARED.items():
             self._add(name, contract, getattr(system, name))
@@ -92,6 +106,17 @@ class Directory:
             self.markets.append(Market(market.name, address_of(system.house), market.market_id))
             if market.market_id in system.isolated:
                 self._add(f"fund of {market.name}", "InsuranceFund", system.isolated[market.market_id], asset)
+
+        if system.pool is not None:
+            self._add_pool(system, asset)
+
+    def _add_pool(self, system: System, asset: str) -> None:
+        self.markets.append(Market(f"lending of {self.token(asset)[1]}", address_of(system.pool), POOL_MARKET))
+        for one in system.record.collaterals:
+            backend, registry = system.backend, address_of(system.lending)
+            self.collaterals.append(Collateral(one.name, registry, one.collateral_id))
+            self._add(f"collateral {one.name}", "FaucetToken", backend.at("FaucetToken", one.token), one.token)
+            self._add(f"feed of collateral {one.name}", "PriceFeed", backend.at("PriceFeed", one.feed))
 
     def _add_later_funds(self) -> None:
         """The factory's funds that no record names, by their numbers, and the layers behind funds."""
@@ -151,6 +176,16 @@ class Directory:
     def market(self, text: str) -> Market | None:
         """The market of a name."""
         return next((market for market in self.markets if market.name.lower() == text.strip().lower()), None)
+
+    def collateral(self, registry: str, text: str) -> Collateral | None:
+        """The collateral of a name at a lending registry."""
+        found = (one for one in self.collaterals if one.registry == registry)
+        return next((one for one in found if one.name.lower() == text.strip().lower()), None)
+
+    def collateral_name(self, registry: str, number: int) -> str:
+        """A collateral's name, or its id."""
+        found = (one for one in self.collaterals if (one.registry, one.number) == (registry, number))
+        return next((f"{number} ({one.name})" for one in found), str(number))
 
     def market_name(self, venue: str | None, market_id: int) -> str:
         """A market's name, or its id."""

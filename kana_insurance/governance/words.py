@@ -71,10 +71,12 @@ class Words:
 
     def _parse(self, part: Part, argument: Argument, text: str, values: dict[str, Any]) -> Any:
         unit = argument.unit
+        if unit is Unit.COLLATERAL:
+            return self._collateral(part, text)
         if unit is Unit.AMOUNT:
             if text.lower() == "off" and argument.name in ("cap", "window_cap"):
                 return 0
-            return parse_amount(text, self._token(part, values)[0], raw=self.raw)
+            return parse_amount(text, self._token(part, argument, values)[0], raw=self.raw)
         if unit is Unit.SIZE:
             return parse_amount(text, WAD_DECIMALS, raw=self.raw)
         if unit is Unit.BPS:
@@ -106,7 +108,7 @@ class Words:
         return bytes.fromhex(text[2:])
 
     def _address(self, argument: Argument, text: str) -> str:
-        if text.lower() == "none" and argument.name in _LAYERS:
+        if text.lower() == "none" and argument.name in (*_LAYERS, "feed"):
             return ZERO
         if is_address(text):
             return str(to_checksum_address(text))
@@ -124,6 +126,14 @@ class Words:
             raise Misspelt(f"'{text}' is no market: write an id, or one of {names}")
         return market.market_id
 
+    def _collateral(self, part: Part, text: str) -> int:
+        if text.isdecimal():
+            return int(text)
+        if (found := self.directory.collateral(part.address, text)) is None:
+            names = ", ".join(one.name for one in self.directory.collaterals if one.registry == part.address)
+            raise Misspelt(f"'{text}' is no collateral: write an id, or one of {names}")
+        return found.number
+
     def _key(self, text: str) -> tuple[str, int]:
         if (market := self.directory.market(text)) is not None:
             return market.venue, market.market_id
@@ -132,9 +142,17 @@ class Words:
             raise Misspelt(f"'{text}' is no market: write its name or VENUE:ID")
         return to_checksum_address(venue), int(number)
 
-    def _token(self, part: Part, values: dict[str, Any]) -> tuple[int, str]:
-        """Decimals and symbol of the token that amounts of a call are in."""
-        address = values.get("token") or values.get("asset") or part.asset
+    def _token(self, part: Part, argument: Argument, values: dict[str, Any]) -> tuple[int, str]:
+        """Decimals and symbol of the token that an amount of a call is in."""
+        if part.contract != "LendingRegistry":
+            address = values.get("token") or values.get("asset") or part.asset
+        elif argument.name != "collateral_cap":
+            address = part.asset
+        elif "asset" in values:
+            address = values["asset"]
+        else:
+            listed = bool(part.at.listed(values["collateral_id"]))
+            address = str(part.at.collateral(values["collateral_id"]).asset) if listed else None
         return self.directory.token(address) if address else (0, "base units")
 
     # ------------------------------------------------------------------- writing
@@ -145,7 +163,7 @@ class Words:
         if isinstance(value, str) and unit is not Unit.ADDRESS:
             return value
         if unit is Unit.AMOUNT:
-            return Figure(int(value), *self._token(part, values))
+            return Figure(int(value), *self._token(part, argument, values))
         if unit is Unit.SIZE:
             return Figure(int(value), WAD_DECIMALS)
         if unit is Unit.BPS:
@@ -159,6 +177,8 @@ class Words:
             return f"{part_there.name} {value}" if part_there else "none" if value == ZERO else str(value)
         if unit is Unit.MARKET:
             return self.directory.market_name(self._venue(part, values), int(value))
+        if unit is Unit.COLLATERAL:
+            return self.directory.collateral_name(part.address, int(value))
         if unit is Unit.MARKETS:
             return ", ".join(self._key_text(str(to_checksum_address(key[0])), int(key[1])) for key in value) or "none"
         if unit is Unit.FLAG:

@@ -270,7 +270,7 @@ class LendingPoolModel(LendingBooks):
     # ------------------------------------------------------------------ registry
 
     @atomic
-    def reprice(self, rates: Rates) -> None:
+    def change_rates(self, rates: Rates) -> None:
         """Book interest at the old rate, then take the new ones (M32)."""
         self._accrue()
         self._renew(rates)

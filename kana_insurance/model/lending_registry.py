@@ -126,7 +126,7 @@ class LendingRegistryModel(Stateful):
         self._check_rates(rates)
         self.rates = rates
         if self.pool is not None:
-            self.pool.reprice(rates)
+            self.pool.change_rates(rates)
 
     @atomic
     def set_limits(self, caller: Account, supply_cap: int, min_debt: int) -> None:  # noqa: ARG002 - governance

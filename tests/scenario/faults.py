@@ -275,10 +275,54 @@ def missing_margin(kit: Kit) -> None:
 def stale_feed(kit: Kit) -> None:
     kit.travel(2 * 3_600, refresh=False)
     kit.set_price(2_000 * 10**18, 1)
+    kit.set_collateral_price(2_000 * 10**18, 0)
+    kit.set_collateral_price(60_000 * 10**18, 1)
 
 
 def bad_answer(kit: Kit) -> None:
     kit.aggregators[0].push(0, sender=kit.actors.outsider)
+
+
+# --------------------------------------------------------------------- lending
+
+
+def second_lending_guardian(kit: Kit) -> None:
+    kit.lending.grantRole(ROLES["GUARDIAN"], address_of(kit.actors.outsider), sender=kit.governance)
+
+
+def released_pool(kit: Kit) -> None:
+    kit.fund.release_market(0, sender=kit.impersonate(kit.pool))
+
+
+def other_collateral_feed(kit: Kit) -> None:
+    kit.lending.set_feed(0, kit.system.record.collaterals[1].feed, sender=kit.governance)
+
+
+def high_premium(kit: Kit) -> None:
+    """The word: asset 160 | factor 16 | threshold 16 | close factor 16 | premium 16 | fund's part 16 | decimals 16."""
+    slot = entry(slot_of("LendingRegistry", "_words"), (1).to_bytes(32, "big"))
+    store(kit, kit.lending, slot, load(kit, kit.lending, slot) & ~(0xFFFF << 32) | 2_100 << 32)
+
+
+def pool_without_allowance(kit: Kit) -> None:
+    kit.asset.approve(address_of(kit.fund), 0, sender=kit.impersonate(kit.pool))
+
+
+def missing_cash(kit: Kit) -> None:
+    kit.lend(kit.actors.trader, 100 * U)
+    kit.asset.transfer(address_of(kit.actors.outsider), 4, sender=kit.impersonate(kit.pool))
+
+
+def missing_collateral(kit: Kit) -> None:
+    kit.add_collateral(kit.actors.trader, 10**8, 1)
+    kit.collateral(1).transfer(address_of(kit.actors.outsider), 5, sender=kit.impersonate(kit.pool))
+
+
+def stale_collateral_feed(kit: Kit) -> None:
+    kit.travel(2 * 3_600, refresh=False)
+    kit.set_price(100 * 10**18, 0)
+    kit.set_price(2_000 * 10**18, 1)
+    kit.set_collateral_price(2_000 * 10**18, 0)
 
 
 #: What a stray transfer leaves is a note, not a fault.
@@ -353,6 +397,32 @@ FAULTS = (
     Fault("missing reserve", missing_reserve, "balances", "fund", "it holds 0.000001 KanaUSDT less than its books say"),
     Fault("missing stake", missing_stake, "balances", "backstop", "it holds 0.000003 KanaUSDT less than its books say"),
     Fault("missing margin", missing_margin, "balances", "house", "it holds 0.000002 KanaUSDT less than its books say"),
+    Fault("second lending guardian", second_lending_guardian, "roles", "lending", "also {outsider}"),
+    Fault("released pool", released_pool, "wiring", "pool", "it is not registered at its fund 0x"),
+    Fault("other feed of a collateral", other_collateral_feed, "wiring", "collateral ETH", "the feed is 0x"),
+    Fault("high premium", high_premium, "parameters", "collateral BTC", "premium_bps is 2100, must be 1 to 2000"),
+    Fault(
+        "pool without allowance",
+        pool_without_allowance,
+        "allowances",
+        "pool",
+        "it allows its fund, fund, 0 KanaUSDT: too little",
+    ),
+    Fault("missing cash", missing_cash, "balances", "pool", "it holds 0.000004 KanaUSDT less than its books say"),
+    Fault(
+        "missing collateral",
+        missing_collateral,
+        "balances",
+        "pool",
+        "it holds 0.00000005 KBTC less than its books say",
+    ),
+    Fault(
+        "stale feed of a collateral",
+        stale_collateral_feed,
+        "feeds",
+        "feed of collateral BTC",
+        "it gives no price: feed: stale price",
+    ),
     Fault("stale feed", stale_feed, "feeds", "feed of COIN / USD", "it gives no price: feed: stale price"),
     Fault("bad answer", bad_answer, "feeds", "feed of COIN / USD", "it gives no price: feed: price not positive"),
 )

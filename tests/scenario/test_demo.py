@@ -65,12 +65,17 @@ def test_demo__whole_story__every_claim_holds(tmp_path: Path, capsys: pytest.Cap
         "claiming on the day, held: refused, “backstop: above claimable”",
         "36 hours on, the notice stands still, on the chain and in the model",
         "no claim pays more than its request was worth",
+        "KEUR: leaving before the loss is counted: refused, “pool: withdrawals stopped”",
+        "KEUR: the fund paid 60, the lenders bear 40",
+        "KEUR: lender 3 gets 96 % of what he lent",
+        "KGBP: the fund paid 0, the lenders bear 100",
+        "KGBP: lender 1 gets 90 % of what he lent",
         "every token minted is found",
     ):
         assert sentence in told
-    assert_stands_alone(page, charts=5)
+    assert_stands_alone(page, charts=6)
     text = page.read_text(encoding="utf-8")
-    for heading in ("One loss through every layer", "What a staker earned and lost"):
+    for heading in ("One loss through every layer", "What a staker earned and lost", "A loan that failed in two pools"):
         assert f"<h2>{heading}</h2>" in text
     paid = ("10,000.000000", "9,259.930250", "2,000.000000", "1,000.000000", "740.069750", "0.000000", "23,000.000000")
     rows = re.findall(r'<td>([^<]*)</td><td class="n">([^<]*)</td></tr>', text)

@@ -59,7 +59,9 @@ def test_audit__powers__from_the_chain(run: Run, kit: Kit) -> None:
     assert "set_threshold" in rows["governance", ("fund",)]["may"]
     assert rows["governance", ("fund",)]["after"] == "2 days; a notice for more"
     assert rows["executor", ("timelock",)]["holders"] == [kit.actors.proposer.address]
-    assert rows["venue", ("fund",)]["holders"] == [f"house {kit.house.address}"]
+    venues = [f"house {kit.house.address}", f"pool {kit.pool.address}"]
+    assert rows["venue", ("fund",)]["holders"] == venues
+    assert rows["lending", ("pool",)]["holders"] == [f"lending {kit.lending.address}"]
     assert rows["deployer", ()] == {
         "who": "deployer",
         "holders": [kit.actors.deployer.address],
@@ -182,7 +184,7 @@ def test_audit__planted_fault__found(kit: Kit, fault: Fault) -> None:
 def test_audit__any_contract_replaced__found_and_all_others_checked(kit: Kit) -> None:
     """Whatever one contract answers, the audit comes to its end and names it."""
     parts = Site(kit.system, Checks()).parts()
-    assert len(parts) == 12
+    assert len(parts) == 16
     for part in parts:
         snapshot = node_of(kit).rpc("evm_snapshot")
         put_code(kit, part, source("Caller").runtime)
@@ -206,7 +208,7 @@ def test_audit__sequencer__down_and_missing(kit: Kit) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kana_insurance.audit.feeds.SEQUENCED", frozenset({31337}))
         said = [finding.what for finding in audit(kit.system).off]
-        assert said == ["chain 31337 has a sequencer, and the feed heeds none"] * 2
+        assert said == ["chain 31337 has a sequencer, and the feed heeds none"] * 4
         watched = deploy_kit(kit.backend, kit.actors, markets=[market.model_copy(update={"max_age": 10**6})])
         assert [finding.what for finding in audit(watched.system).off] == []
     sequencer.push(1, sender=kit.actors.keeper)

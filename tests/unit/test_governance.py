@@ -23,6 +23,7 @@ from kana_insurance.governance.safe import batch, write
 from kana_insurance.governance.words import ROLES
 from kana_insurance.kit import COIN, DAY, Kit, U, deploy_kit
 from kana_insurance.measures import parse_bps
+from kana_insurance.pools import LOCAL_POOL
 from tests.utils.plain_calls import abi_functions, is_view
 
 ACCOUNT = "0x00000000000000000000000000000000000000AA"
@@ -35,6 +36,7 @@ SAMPLES: dict[Unit, Any] = {
     Unit.SECONDS: 5_400,
     Unit.DAYS: 9,
     Unit.MARKET: 1,
+    Unit.COLLATERAL: 1,
     Unit.PLACE: 1,
     Unit.FLAG: True,
     Unit.ROLE: ROLES["guardian"],
@@ -70,9 +72,9 @@ def carry_out(kit: Kit, plan: Plan) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def with_stakers(kana: Kit, backend: Any, actors: Any) -> Kit:
-    """A system with stakers behind the fund; deployed after the one without."""
+    """A system with stakers behind the fund, and a lending pool; deployed after the one without."""
     assert kana.underwriter is None
-    return deploy_kit(backend, actors, stakers=LOCAL_STAKERS)
+    return deploy_kit(backend, actors, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 # ----------------------------------------------------------------------------- names
@@ -98,7 +100,7 @@ def test_actions__meanings__one_for_each_call_and_value_and_none_left_over() -> 
         for argument in action.arguments:
             assert meaning(action.contract, argument.name)
             told.add(argument.name)
-        assert set(present_names(action.function)) <= {argument.name for argument in action.arguments}
+        assert set(present_names(action.contract, action.function)) <= {argument.name for argument in action.arguments}
     assert {(contract, function) for contract, found in EFFECTS.items() for function in found} == {
         (one.contract, one.function) for one in actions()
     }
@@ -171,6 +173,7 @@ def test_catalogue__all_or_one__arguments_and_how_they_are_written() -> None:
         ("set-threshold", ("5", "6"), "one value too many"),
         ("set-threshold", ("limit=5",), "has no 'limit'"),
         ("set-grace", ("0", "600"), "grace: '600' is no duration"),
+        ("set-factors", ("DOGE", "factor_bps=5"), "collateral_id: 'DOGE' is no collateral: write an id, or one of ETH"),
         ("set-fees", ("DOGE / USD", "taker_fee_bps=5"), "'DOGE / USD' is no market"),
         ("set-fees", ("0",), "needs taker_fee_bps"),
         ("set-layers", ("me", "none", "0"), "staked: 'me' is no address"),
@@ -210,11 +213,16 @@ SETTERS: list[tuple[str, str | None, tuple[str, ...], str, str, str]] = [
     ("set-window", None, ("5000", "6h"), "length", "1 day", "6 hours"),
     ("set-layers", None, ("staker_bps=40%",), "staker_bps", "50 %", "40 %"),
     ("set-max-insurance", None, ("ETH / USD", "40000"), "max_insurance", "50,000 KanaUSDT", "40,000 KanaUSDT"),
-    ("set-fund", None, ("fund", "limit=900000"), "limit", "1,000,000 KanaUSDT", "900,000 KanaUSDT"),
+    ("set-fund", "stakers", ("fund", "limit=900000"), "limit", "1,000,000 KanaUSDT", "900,000 KanaUSDT"),
     ("set-cooldown", None, ("10d",), "cooldown_days", "14 days", "10 days"),
     ("set-stream", None, ("3d", "500"), "min_staked", "1,000 KanaUSDT", "500 KanaUSDT"),
     ("set-margins", None, ("0", "20%", "8%", "2%"), "maintenance_margin_bps", "5 %", "8 %"),
-    ("set-caps", None, ("0", "position_cap=5"), "position_cap", "500,000", "5"),
+    ("set-caps", "registry", ("0", "position_cap=5"), "position_cap", "500,000", "5"),
+    ("set-caps", "lending", ("ETH", "collateral_cap=7.5"), "collateral_cap", "100,000 KETH", "7.5 KETH"),
+    ("set-rates", None, ("kink_bps=85%",), "kink_bps", "80 %", "85 %"),
+    ("set-limits", None, ("min_debt=20",), "min_debt", "10 KanaUSDT", "20 KanaUSDT"),
+    ("set-factors", None, ("btc", "premium_bps=6%"), "premium_bps", "5 %", "6 %"),
+    ("remove-collateral", None, ("BTC",), "listed", "yes", "no"),
     ("set-grace", None, ("COIN / USD", "20m"), "grace", "10 minutes", "20 minutes"),
     ("update-delay", None, ("3d",), "new_delay", "2 days", "3 days"),
     ("grant-role", "registry", ("guardian", ACCOUNT), "holds the role", "no", "yes"),
@@ -222,7 +230,9 @@ SETTERS: list[tuple[str, str | None, tuple[str, ...], str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "on", "texts", "parameter", "old", "new"), SETTERS, ids=[one[0] for one in SETTERS])
+@pytest.mark.parametrize(
+    ("name", "on", "texts", "parameter", "old", "new"), SETTERS, ids=[f"{one[0]} {one[1]}" for one in SETTERS]
+)
 def test_propose_and_execute__a_setter__old_and_new_and_done(
     with_stakers: Kit, name: str, on: str | None, texts: tuple[str, ...], parameter: str, old: str, new: str
 ) -> None:
@@ -262,7 +272,7 @@ def test_conditions__of_pauses__as_they_are(with_stakers: Kit) -> None:
 
 def test_choose__several__asks_for_one(with_stakers: Kit) -> None:
     operator = governance(with_stakers)
-    with pytest.raises(Refusal, match="--on: timelock, fund, registry"):
+    with pytest.raises(Refusal, match="--on: timelock, fund, registry, lending"):
         operator.plan("grant-role", ("guardian", ACCOUNT))
     with pytest.raises(Refusal, match="'house' has no grant-role"):
         operator.plan("grant-role", ("guardian", ACCOUNT), "house")
@@ -327,8 +337,9 @@ def test_plan__more_may_be_drawn__notice_first(
     with_stakers: Kit, name: str, less: tuple[str, ...], more: tuple[str, ...]
 ) -> None:
     operator = governance(with_stakers)
-    assert operator.plan(name, less).notices == []
-    plan = operator.plan(name, more)
+    on = "stakers" if name == "set-fund" else None
+    assert operator.plan(name, less, on).notices == []
+    plan = operator.plan(name, more, on)
     assert [one.state for one in plan.notices] == ["none"]
     first, last = plan.operations
     assert (first.predecessor, last.predecessor) == (NO_WORD, first.id)
@@ -398,7 +409,7 @@ def has_come(progress: str, passed: str, length: str) -> bool:
 
 def test_page__notice_of_an_underwriter__progress(with_stakers: Kit) -> None:
     operator, proposer = governance(with_stakers), with_stakers.actors.proposer
-    plan = operator.plan("set-fund", ("fund", "limit=2000000"))
+    plan = operator.plan("set-fund", ("fund", "limit=2000000"), "stakers")
     operator.propose(plan, proposer)
     operator.execute(plan.operations[0].name, proposer, skip_delay=True)
     with_stakers.travel(5 * DAY)

@@ -11,6 +11,7 @@ from kana_insurance.backends import ROOT
 from kana_insurance.config import local_config
 from kana_insurance.deployment import LOCAL_STAKERS
 from kana_insurance.networks import read_plan
+from kana_insurance.pools import LOCAL_POOL
 from kana_insurance.system import DeploymentError
 from kana_insurance.values import FaucetConfig, TokenConfig
 
@@ -44,7 +45,7 @@ def test_read_plan__example__parses(path: Path) -> None:
 def test_read_plan__local_example__what_is_deployed_without_a_file() -> None:
     plan = read_plan(ROOT / "networks" / "local.yaml")
     assert plan.chain_id == 31337
-    assert plan.config == local_config(LOCAL_ROLES, stakers=LOCAL_STAKERS)
+    assert plan.config == local_config(LOCAL_ROLES, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 def test_read_plan__rollup__units_of_people_become_those_of_the_chain() -> None:

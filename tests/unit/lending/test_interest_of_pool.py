@@ -250,9 +250,9 @@ def test_set_rates__reserve_factor__only_from_now_on(charged: Lending) -> None:
     assert pool.books().fees == fees
 
 
-def test_reprice__registry_alone(charged: Lending) -> None:
+def test_change_rates__registry_alone(charged: Lending) -> None:
     for sender in (charged.governance, charged.actors.deployer, charged.ann):
         with reverts_with("pool: not registry"):
-            charged.pool.reprice(DEFAULT_RATES, sender=sender)
+            charged.pool.change_rates(DEFAULT_RATES, sender=sender)
         with reverts_with("pool: not registry"):
             charged.pool.change_fund(charged.fund, charged.ann, sender=sender)
