@@ -260,7 +260,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the mutants and run nothing")
     parser.add_argument("--json", action="store_true", help="print the outcomes as JSON")
     arguments = parser.parse_args()
-    console = Console(stderr=arguments.json, width=None if sys.stdout.isatty() else 160)
+    console = Console(stderr=arguments.json, emoji=False, width=None if sys.stdout.isatty() else 160)
     try:
         everything = read_list()
     except MutantError as error:

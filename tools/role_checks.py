@@ -291,7 +291,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name the checks and run nothing")
     parser.add_argument("--singly", action="store_true", help="a compile and a run of tests for each check")
     arguments = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, emoji=False)
     everything = checks()
     if wrong := misfits(everything):
         print("\n".join(wrong), file=sys.stderr)

@@ -270,6 +270,11 @@ def test_add_revenue__senseless__is_refused(pool: Pool, staker: Any) -> None:
 def test_hold__stranger__is_ignored(pool: Pool) -> None:
     receipt = pool.layer.hold(2**255, sender=pool.actors.outsider)
     assert (logs(receipt, pool.layer), pool.layer.held_until()) == ([], 0)
+    # Nor does he touch a hold that is on.
+    pool.layer.hold(2**255, sender=pool.fund_sender)
+    until = pool.layer.held_until()
+    receipt = pool.layer.hold(0, sender=pool.actors.outsider)
+    assert (logs(receipt, pool.layer), pool.layer.held_until()) == ([], until)
 
 
 def test_hold__absurd_end__is_8_days_and_the_clock_stands_still(pool: Pool) -> None:
