@@ -72,7 +72,9 @@ OWN_TESTS = {
     "LendingRegistry.renounceRole": "tests/unit/fund/test_setup.py::test_renounce__into_nothing__is_refused",
     "LendingPool.withdraw": "tests/unit/lending/test_lenders.py::test_withdraw__by_another__spends_the_allowance",
     "LendingPool.redeem": "tests/unit/lending/test_lenders.py::test_withdraw__by_another__spends_the_allowance",
-    "LendingPool.transferFrom": "tests/unit/lending/test_lenders.py::test_shares__plain_token__without_minters_and_owner",
+    "LendingPool.transferFrom": (
+        "tests/unit/lending/test_lenders.py::test_shares__plain_token__without_minters_and_owner"
+    ),
     "Timelock.renounceRole": (
         "tests/unit/test_timelock.py::test_roles__proposer_granted_and_revoked__cancels_too_and_the_last_stays"
     ),
