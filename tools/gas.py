@@ -24,6 +24,8 @@ from tools.gasbench.bench import Measured, bench
 from tools.gasbench.funds import CREATION, FundsBench
 from tools.gasbench.house import HouseBench
 from tools.gasbench.layers import LayersBench
+from tools.gasbench.lending import LendingBench
+from tools.gasbench.lending_table import LENDING_OPERATIONS
 from tools.gasbench.operations import OPERATIONS
 from tools.gasbench.results import MAX_GROWTH, Result, evaluate, figure, plain
 from tools.gasbench.staking import StakingBench
@@ -32,7 +34,7 @@ from tools.gasbench.staking_table import STAKING_OPERATIONS
 PAGE = ROOT / "docs" / "gas.md"
 RECORD = ROOT / "docs" / "gas.json"
 #: Everything that is measured, in the order of the page.
-TABLE = (*OPERATIONS, *STAKING_OPERATIONS, CREATION)
+TABLE = (*OPERATIONS, *STAKING_OPERATIONS, *LENDING_OPERATIONS, CREATION)
 
 
 def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
@@ -50,6 +52,7 @@ def measured(progress: Callable[[str], None]) -> Iterator[tuple[str, Measured]]:
         yield from LayersBench(chain).covers()
         yield from StakingBench(chain).operations()
         yield from FundsBench(chain).operations()
+        yield from LendingBench(chain).operations()
 
 
 def results(progress: Callable[[str], None]) -> list[Result]:

@@ -83,7 +83,7 @@ def endow(lending: Lending, money: int, coins: int = 0) -> Any:
 # ---------------------------------------------------------------------- lenders
 
 
-def test_t80_donation_to_the_pool__moves_no_price_and_is_nobodys(pond: Lending) -> None:
+def test_t74_donation_to_the_pool__moves_no_price_and_is_nobodys(pond: Lending) -> None:
     pool, cid = pond.pool, pond.cid
     pond.open(pond.borrower, ETHER, 1_000 * U)
     before = pond.figures()
@@ -102,7 +102,7 @@ def test_t80_donation_to_the_pool__moves_no_price_and_is_nobodys(pond: Lending) 
         pool.collect_fees(sender=cid)
 
 
-def test_t81_first_depositor__victim_loses_nothing(attacked_venue: Lending) -> None:
+def test_t75_first_depositor__victim_loses_nothing(attacked_venue: Lending) -> None:
     lending, pool = attacked_venue, attacked_venue.pool
     lending.lend(lending.bob, 1)
     lending.asset.transfer(pool, 10_000 * U, sender=lending.bob)
@@ -110,7 +110,7 @@ def test_t81_first_depositor__victim_loses_nothing(attacked_venue: Lending) -> N
     assert (lending.worth(lending.ann), lending.worth(lending.bob)) == (10_000 * U, 1)
 
 
-def test_t81_first_depositor_and_interest__victim_loses_a_unit_of_a_share(attacked_venue: Lending) -> None:
+def test_t75_first_depositor_and_interest__victim_loses_a_unit_of_a_share(attacked_venue: Lending) -> None:
     # Interest is the one donation that moves the price: a lender of next to nothing pays himself 20,000 U of it.
     lending, pool = attacked_venue, attacked_venue.pool
     lending.set_rates(30_000, 0, 0, 8_000, 0)
@@ -128,7 +128,7 @@ def test_t81_first_depositor_and_interest__victim_loses_a_unit_of_a_share(attack
     assert held > 0
 
 
-def test_t82_borrow_and_repay_in_one_transaction__gains_and_moves_nothing(pond: Lending) -> None:
+def test_t76_borrow_and_repay_in_one_transaction__gains_and_moves_nothing(pond: Lending) -> None:
     pool = pond.pool
     pond.set_rates()
     pond.open(pond.borrower, ETHER, 1_000 * U)
@@ -154,7 +154,7 @@ def test_t82_borrow_and_repay_in_one_transaction__gains_and_moves_nothing(pond: 
     assert pond.worth(pond.ann) >= ann
 
 
-def test_t83_rate_moved_within_a_block__charges_nobody_for_it(pond: Lending) -> None:
+def test_t77_rate_moved_within_a_block__charges_nobody_for_it(pond: Lending) -> None:
     pool, borrower = pond.pool, pond.borrower
     pond.set_rates()
     pond.open(borrower, 4 * ETHER, 5_000 * U)
@@ -183,7 +183,7 @@ def test_t83_rate_moved_within_a_block__charges_nobody_for_it(pond: Lending) -> 
 # --------------------------------------------------------------------- the price
 
 
-def test_t84_price_at_its_age_limit__still_counts_and_a_second_later_only_saving_goes_on(pond: Lending) -> None:
+def test_t78_price_at_its_age_limit__still_counts_and_a_second_later_only_saving_goes_on(pond: Lending) -> None:
     pool, borrower, other, ann = pond.pool, pond.borrower, pond.other, pond.ann
     pond.open(borrower, ETHER, 1_000 * U)
     pond.open(other, 2 * ETHER, 1_000 * U)
@@ -217,7 +217,7 @@ def test_t84_price_at_its_age_limit__still_counts_and_a_second_later_only_saving
     pool.withdraw_collateral(ETH, 2 * ETHER, sender=borrower)
 
 
-def test_t85_dead_feed_of_one_collateral__leaves_the_others_alone(pond: Lending) -> None:
+def test_t79_dead_feed_of_one_collateral__leaves_the_others_alone(pond: Lending) -> None:
     pool, borrower, other = pond.pool, pond.borrower, pond.other
     pond.open(borrower, ETHER, 1_000 * U)
     pond.open(borrower, COIN_8 // 10, 1_000 * U, BTC)
@@ -242,7 +242,7 @@ def test_t85_dead_feed_of_one_collateral__leaves_the_others_alone(pond: Lending)
 # ------------------------------------------------------------------ liquidations
 
 
-def test_t86_liquidation_of_a_healthy_loan__is_refused_whatever_is_done_before(pond: Lending) -> None:
+def test_t80_liquidation_of_a_healthy_loan__is_refused_whatever_is_done_before(pond: Lending) -> None:
     pool, borrower = pond.pool, pond.borrower
     pond.open(borrower, ETHER, 1_500 * U)
     pond.price(1_875 * 10**8)
@@ -259,7 +259,7 @@ def test_t86_liquidation_of_a_healthy_loan__is_refused_whatever_is_done_before(p
         pool.flag(ETH, borrower, sender=pond.liquidator)
 
 
-def test_t87_self_liquidation__refused_and_by_a_second_account_gains_nothing(pond: Lending) -> None:
+def test_t81_self_liquidation__refused_and_by_a_second_account_gains_nothing(pond: Lending) -> None:
     pool, borrower, second = pond.pool, pond.borrower, pond.liquidator
     pond.open(borrower, ETHER, 1_500 * U)
     pond.price(1_850 * 10**8)
@@ -273,7 +273,7 @@ def test_t87_self_liquidation__refused_and_by_a_second_account_gains_nothing(pon
     assert pond.worth(pond.ann) == lenders
 
 
-def test_t87_self_liquidation_of_an_insolvent_loan__gains_no_more_than_any_liquidator(pond: Lending) -> None:
+def test_t81_self_liquidation_of_an_insolvent_loan__gains_no_more_than_any_liquidator(pond: Lending) -> None:
     borrower, second = pond.borrower, pond.liquidator
     pond.open(borrower, ETHER, 1_500 * U)
     pond.price(1_050 * 10**8)
@@ -284,7 +284,7 @@ def test_t87_self_liquidation_of_an_insolvent_loan__gains_no_more_than_any_liqui
     assert pond.tokens[ETH].balanceOf(second) == 101 * ETHER
 
 
-def test_t88_dust_loans__cannot_be_made_by_borrowing_repaying_or_liquidating(pond: Lending) -> None:
+def test_t82_dust_loans__cannot_be_made_by_borrowing_repaying_or_liquidating(pond: Lending) -> None:
     pool, borrower = pond.pool, pond.borrower
     pool.add_collateral(ETH, ETHER, sender=borrower)
     with reverts_with("pool: dust loan"):
@@ -307,7 +307,7 @@ def test_t88_dust_loans__cannot_be_made_by_borrowing_repaying_or_liquidating(pon
     assert pond.debt(borrower) == 0
 
 
-def test_t89_partial_liquidation__never_makes_a_solvent_loan_insolvent(pond: Lending) -> None:
+def test_t83_partial_liquidation__never_makes_a_solvent_loan_insolvent(pond: Lending) -> None:
     pool, borrower = pond.pool, pond.borrower
     pond.open(borrower, ETHER, 1_500 * U)
     # Just solvent: the premium takes all that is left.
@@ -324,7 +324,7 @@ def test_t89_partial_liquidation__never_makes_a_solvent_loan_insolvent(pond: Len
     assert pool.loan(ETH, borrower).collateral > 0
 
 
-def test_t90_liquidator_leaves_one_unit_of_collateral__cannot(pond: Lending) -> None:
+def test_t84_liquidator_leaves_one_unit_of_collateral__cannot(pond: Lending) -> None:
     borrower = pond.borrower
     pond.open(borrower, ETHER, 1_500 * U)
     pond.price(1_050 * 10**8)
@@ -342,7 +342,7 @@ def test_t90_liquidator_leaves_one_unit_of_collateral__cannot(pond: Lending) -> 
 # --------------------------------------------------------------------------- caps
 
 
-def test_t91_caps__hold_over_many_accounts(pond: Lending) -> None:
+def test_t85_caps__hold_over_many_accounts(pond: Lending) -> None:
     pool = pond.pool
     pond.set_limits(supply_cap=10_000 * U + 5)
     pond.set_terms(collateral_cap=2 * ETHER, borrow_cap=1_500 * U)
@@ -370,7 +370,7 @@ def test_t91_caps__hold_over_many_accounts(pond: Lending) -> None:
 # ------------------------------------------------------------------------ interest
 
 
-def test_t92_interest_over_years_untouched__index_grows_and_never_blocks(pond: Lending) -> None:
+def test_t86_interest_over_years_untouched__index_grows_and_never_blocks(pond: Lending) -> None:
     pool, borrower, ann = pond.pool, pond.borrower, pond.ann
     pond.set_rates()
     pond.open(borrower, 10 * ETHER, 8_000 * U)
@@ -501,7 +501,7 @@ def test_t73_newcomer_after_the_loss__gains_nothing_by_it(pond: Lending) -> None
 # -------------------------------------------------------------------------- a fund
 
 
-def test_t93_false_fund__gets_no_allowance(pond: Lending) -> None:
+def test_t87_false_fund__gets_no_allowance(pond: Lending) -> None:
     pool, registry, governance = pond.pool, pond.registry, pond.governance
     stranger = another_fund(pond)
     false = pond.script  # type: ignore[attr-defined]

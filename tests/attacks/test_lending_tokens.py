@@ -101,7 +101,7 @@ def attack(lending: Lending, token: Any, transaction: Callable[[], Any], before:
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_t94_hook_of_a_collateral__re_enters_nothing_and_reads_nothing_half_done(
+def test_t88_hook_of_a_collateral__re_enters_nothing_and_reads_nothing_half_done(
     hooked_collateral: Lending, before: bool
 ) -> None:
     lending, pool, borrower = hooked_collateral, hooked_collateral.pool, hooked_collateral.borrower
@@ -121,7 +121,7 @@ def test_t94_hook_of_a_collateral__re_enters_nothing_and_reads_nothing_half_done
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_t94_hook_of_the_asset__re_enters_nothing_and_reads_nothing_half_done(
+def test_t88_hook_of_the_asset__re_enters_nothing_and_reads_nothing_half_done(
     hooked_asset: Lending, before: bool
 ) -> None:
     lending, pool, borrower, ann = hooked_asset, hooked_asset.pool, hooked_asset.borrower, hooked_asset.ann
@@ -164,7 +164,7 @@ QUIRKS = [
 
 
 @pytest.mark.parametrize(("quirk", "pulled", "sent"), QUIRKS)
-def test_t95_quirky_asset__is_refused_and_changes_nothing(
+def test_t89_quirky_asset__is_refused_and_changes_nothing(
     quirky_venue: Lending, quirk: int, pulled: str, sent: str
 ) -> None:
     lending, pool, ann, borrower = quirky_venue, quirky_venue.pool, quirky_venue.ann, quirky_venue.borrower
@@ -189,7 +189,7 @@ def test_t95_quirky_asset__is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("quirk", "pulled", "sent"), QUIRKS)
-def test_t95_quirky_collateral__harms_its_own_loans_alone(
+def test_t89_quirky_collateral__harms_its_own_loans_alone(
     quirky_venue: Lending, quirk: int, pulled: str, sent: str
 ) -> None:
     lending, pool, borrower, other = quirky_venue, quirky_venue.pool, quirky_venue.borrower, quirky_venue.other
@@ -212,7 +212,7 @@ def test_t95_quirky_collateral__harms_its_own_loans_alone(
     pool.withdraw_collateral(HOOKED, ETHER, sender=borrower)
 
 
-def test_t95_blacklisted_borrower__is_liquidated_all_the_same(quirky_venue: Lending) -> None:
+def test_t89_blacklisted_borrower__is_liquidated_all_the_same(quirky_venue: Lending) -> None:
     lending, borrower = quirky_venue, quirky_venue.borrower
     lending.lend(lending.ann, 5_000 * U)
     lending.open(borrower, ETHER, 1_500 * U, HOOKED)
