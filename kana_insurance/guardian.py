@@ -1,4 +1,4 @@
-"""What guardians do: pause payouts, trading, one layer, for a while, and end that early (M10, M37).
+"""What guardians do: pause payouts, trading, borrowing, one layer, for a while, and end that early (M10, M37).
 
 Works on any backend. What can't be done comes as ``Refusal``, what the chain refuses as the backend's error.
 """
@@ -68,6 +68,13 @@ ACTS = {
         goes_on="reductions, margin, withdrawals, liquidations, deleveraging",
     ),
     "resume-trading": Act("resume_trading", "MarketRegistry", goes_on="all fills"),
+    "pause-borrowing": Act(
+        "pause_borrowing",
+        "LendingRegistry",
+        stops="loans and withdrawals of collateral from loans with debt, in the whole pool",
+        goes_on="deposits and withdrawals of lenders, repayments, collateral added, liquidations",
+    ),
+    "resume-borrowing": Act("resume_borrowing", "LendingRegistry", goes_on="loans, withdrawals of collateral"),
 }
 
 
@@ -118,8 +125,12 @@ class Guardian:
         """
         act = ACTS[name]
         if on is None:
-            # The shared fund of the first asset, or its venue's registry: the ones that most commands mean.
-            shared = self.system.fund if act.contract == "InsuranceFund" else self.system.registry
+            # The shared fund of the first asset, or its venue's or pool's registry: the ones that most commands mean.
+            shared = {
+                "InsuranceFund": self.system.fund,
+                "MarketRegistry": self.system.registry,
+                "LendingRegistry": self.system.lending,
+            }[act.contract]
             on = None if shared is None else address_of(shared)
         part = self.directory.choose({act.contract}, on, name)
         arguments = () if place is None else (PLACES.index(place),)
@@ -158,6 +169,8 @@ class Guardian:
         """When what the act is about ends or ended; 0: it was never begun."""
         if act.contract == "MarketRegistry":
             return int(part.at.trading_resume_at())
+        if act.contract == "LendingRegistry":
+            return int(part.at.borrowing_resume_at())
         if place is None:
             return int(part.at.payouts_resume_at())
         placed = part.at.layers()

@@ -386,7 +386,6 @@ class Lending:
             "owed_to_the_fund": tokens(books.fees),
             "bad_debt": tokens(books.bad_debt),
             "fund_would_pay": tokens(state.coverage),
-            "fund_has_paid": tokens(state.fund_terms.used),
             "supply_cap": tokens(state.terms.supply_cap),
             "least_debt": tokens(state.terms.min_debt),
             "withdrawals": self._stop_text(),

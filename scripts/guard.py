@@ -46,7 +46,7 @@ def sending(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(name="guard", short_help="Pause and resume, as guardians may")
 def cli() -> None:
-    """Stop payouts, trading or one layer at once, for a while, and let them go on again.
+    """Stop payouts, trading, borrowing or one layer at once, for a while, and let them go on again.
 
     A pause ends by itself after 7 days at most, and the next may begin 7 days after its end (M37).
     """
@@ -139,3 +139,18 @@ def pause_trading(**options: Any) -> None:
 def resume_trading(**options: Any) -> None:
     """End a pause of trading early."""
     _act("resume-trading", **options)
+
+
+@_command("pause-borrowing")
+@for_option
+@sending
+def pause_borrowing(**options: Any) -> None:
+    """Let no risk grow in a lending pool for a while. Everybody may lend, withdraw, repay, liquidate."""
+    _act("pause-borrowing", **options)
+
+
+@_command("resume-borrowing")
+@sending
+def resume_borrowing(**options: Any) -> None:
+    """End a pause of borrowing early."""
+    _act("resume-borrowing", **options)

@@ -28,7 +28,7 @@ def test_funds__deployed__the_shared_one(run: Run, kit: Kit) -> None:
     assert (row["fund"], row["kind"], row["symbol"], row["state"]) == (kit.fund.address, "shared", "KanaUSDT", "open")
     assert (row["reserve"], row["threshold"], row["bad_debt"]) == ("1000", "1000000", "0")
     assert (row["layers"], row["layer_capacity"], row["coverage"]) == ("staked", "499", "1499")
-    assert row["markets"] == "COIN / USD, ETH / USD"
+    assert row["markets"] == "COIN / USD, ETH / USD, lending of KanaUSDT"
     table = run("funds")
     assert table.exit_code == 0
     assert "COIN / USD, ETH / USD" in table.output

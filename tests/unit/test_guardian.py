@@ -14,6 +14,7 @@ from kana_insurance.feeds import create_feed
 from kana_insurance.funds import Funds
 from kana_insurance.guardian import ACTS, Guardian
 from kana_insurance.kit import COIN, DAY, Actors, Kit, U, deploy_kit
+from kana_insurance.pools import LOCAL_POOL
 
 CAPS = {"open_interest_cap": 1_000 * COIN, "position_cap": 500 * COIN}
 
@@ -25,7 +26,7 @@ def guarded(backend: Any, actors: Actors) -> Kit:
         MarketConfig(name="COIN / USD", **CAPS),
         MarketConfig(name="DOGE / USD", isolated=True, threshold=5_000 * U, **CAPS),
     ]
-    return deploy_kit(backend, actors, markets=markets, stakers=LOCAL_STAKERS)
+    return deploy_kit(backend, actors, markets=markets, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 def do(kit: Kit, name: str, **options: Any) -> dict[str, Any]:
@@ -57,6 +58,10 @@ def test_pause_and_resume__each_kind__done_and_told(guarded: Kit) -> None:
     do(guarded, "pause-trading", duration=DAY)
     assert registry.trading_resume_at() > guarded.now()
     do(guarded, "resume-trading")
+    assert "paused until 20" in do(guarded, "pause-borrowing", duration=DAY)["now"]
+    assert guarded.lending.terms().borrowing_paused
+    do(guarded, "resume-borrowing")
+    assert not guarded.lending.terms().borrowing_paused
     assert "suspended until 20" in do(guarded, "suspend-layer", place="stakers", duration=3_600)["now"]
     assert fund.layers().staked_suspended_until > guarded.now()
     do(guarded, "resume-layer", place="stakers")
@@ -83,6 +88,7 @@ def test_plan__pause__says_what_it_stops_and_for_how_long(guarded: Kit) -> None:
         ("pause-payouts", {"duration": 7 * DAY + 1}, "fund: pause too long"),
         ("pause-payouts", {"duration": 0}, "fund: zero duration"),
         ("pause-trading", {"duration": 8 * DAY}, "registry: pause too long"),
+        ("pause-borrowing", {"duration": 8 * DAY}, "lending: pause too long"),
         ("suspend-layer", {"place": "stakers", "duration": 8 * DAY}, "fund: pause too long"),
         ("resume-payouts", {}, "fund: not paused"),
         ("resume-trading", {}, "registry: not paused"),

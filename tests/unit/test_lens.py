@@ -9,6 +9,7 @@ import pytest
 
 from kana_insurance.backends import address_of
 from kana_insurance.deployment import LOCAL_STAKERS, FaucetConfig, FundConfig, MarketConfig, StakersConfig
+from kana_insurance.pools import LOCAL_POOL, CollateralConfig, PoolConfig
 from kana_insurance.testing import COIN, DAY, Kit, U, reverts_with
 
 PRICE = 100 * COIN
@@ -48,6 +49,27 @@ def layered(deploy_fund: Callable[..., Kit]) -> Kit:
     kit.stake(kit.actors.contributor, 30 * U)
     kit.stake(kit.actors.outsider, 10 * U)
     kit.stake(kit.actors.outsider, 20 * U, kit.system.layers[1].backstop)
+    return kit
+
+
+@pytest.fixture
+def lending(deploy_system: Callable[..., Kit]) -> Kit:
+    """Lenders of 4,000 U; the trader owes 1,499.999999 U against 0.9 of a collateral with a feed of 18 decimals."""
+    collateral = CollateralConfig(
+        name="ETH",
+        token=FaucetConfig(name="Kana Ether", symbol="KETH", decimals=18),
+        price=2_345 * COIN,
+        feed_decimals=18,
+        collateral_cap=5 * COIN,
+        borrow_cap=3_000 * U,
+    )
+    # At rates of 0 a debt stays what it is while blocks pass.
+    kit = deploy_system(
+        pool=PoolConfig(slope1_bps=0, slope2_bps=0, supply_cap=9_000 * U, collaterals=[collateral]), markets=[]
+    )
+    kit.lend(kit.actors.contributor, 4_000 * U)
+    kit.add_collateral(kit.actors.trader, 9 * COIN // 10)
+    kit.pool.borrow(0, 1_500 * U - 1, sender=kit.actors.trader)
     return kit
 
 
@@ -295,3 +317,94 @@ def test_funds__page__says_what_the_funds_say(deploy_system: Callable[..., Kit])
     kit.fund.pause_payouts(DAY, sender=kit.actors.guardian)
     shared = kit.lens.funds(kit.factory, 0, 1)[0]
     assert (shared.payouts_paused, shared.layer_capacity, shared.coverage) == (True, 0, 0)
+
+
+# --------------------------------------------------------------------- lending
+
+
+def test_pool_state__with_interest__says_what_the_views_say(deploy_system: Callable[..., Kit]) -> None:
+    kit = deploy_system(pool=LOCAL_POOL, markets=[])
+    pool, registry, borrower = kit.pool, kit.lending, kit.actors.trader
+    empty = kit.lens.pool_state(pool)
+    assert (empty.utilisation, empty.borrow_rate, empty.supply_rate, empty.shares) == (0, 0, 0, 0)
+    kit.contribute(kit.actors.contributor, 70 * U)
+    kit.lend(kit.actors.contributor, 4_000 * U)
+    kit.add_collateral(borrower, 10**7, 1)
+    pool.borrow(1, 3_600 * U, sender=borrower)
+    kit.travel(DAY)
+    kit.lending.pause_borrowing(DAY, sender=kit.actors.guardian)
+    state = kit.lens.pool_state(pool)
+    assert (state.pool, state.registry, state.asset) == tuple(map(address_of, (pool, registry, kit.asset)))
+    assert (state.decimals, state.governance, state.debt_feed) == (6, address_of(kit.timelock), ZERO)
+    assert tuple(state.books) == tuple(pool.books())
+    assert tuple(state.terms) == tuple(registry.terms())
+    assert (state.terms.fund, state.terms.borrowing_paused) == (address_of(kit.fund), True)
+    assert state.borrowing_resume_at == registry.borrowing_resume_at() > 0
+    assert (state.shares, state.share_value) == (pool.totalSupply(), pool.convertToAssets(SHARE))
+    books = state.books
+    assert state.utilisation == books.total_debt * COIN // (books.cash + books.total_debt)
+    # Half-way between kink and all: 4 % + 75 % / 2; a day's interest has not renewed the rate.
+    assert state.borrow_rate // 10**8 == 4_149_999_999
+    assert state.supply_rate == books.total_debt * (books.rate * 31_536_000) // 10**27 * 9_000 * COIN // (
+        10_000 * books.assets
+    )
+    assert (state.coverage, state.fund_terms.is_perp) == (70 * U, False)
+    assert tuple(state.stop) == tuple(pool.stop())
+    for number, collateral in enumerate(state.collaterals):
+        _, terms, decimals, price, totals = tuple(collateral)
+        assert tuple(terms) == tuple(registry.collateral(number))
+        assert (decimals, price) == ((18, 8)[number], registry.price(number))
+        assert tuple(totals) == tuple(pool.totals(number))
+    kit.travel(DAY, refresh=False)
+    assert [collateral.price for collateral in kit.lens.pool_state(pool).collaterals] == [0, 0]
+
+
+def test_loan_state__prices__are_exactly_where_it_changes(lending: Kit) -> None:
+    """M32, M33: at the price it is still healthy, or solvent, and one unit below it isn't."""
+    kit, borrower = lending, lending.actors.trader
+
+    def look() -> Any:
+        return kit.lens.loan_state(kit.pool, 0, borrower)
+
+    state = look()
+    assert (state.debt, state.collateral) == tuple(kit.pool.loan(0, borrower))[:2]
+    assert (state.price, state.value) == (2_345 * COIN, 2_110_500_000)
+    assert state.health == state.value * 8_000 * COIN // (10_000 * state.debt)
+    assert state.max_borrow == kit.pool.max_borrow(0, borrower) > 0
+    assert (state.liquidatable, state.insolvent, state.repayable, state.seizable) == (False, False, 0, 0)
+    healthy, solvent = state.liquidation_price, state.insolvency_price
+    assert solvent < healthy < state.price
+    for price, expected in (
+        (healthy, (False, False)),
+        (healthy - 1, (True, False)),
+        (solvent, (True, False)),
+        (solvent - 1, (True, True)),
+    ):
+        kit.set_collateral_price(price)
+        state = look()
+        assert (state.price, state.liquidatable, state.insolvent) == (price, *expected)
+        assert (kit.pool.is_liquidatable(0, borrower), kit.pool.is_insolvent(0, borrower)) == expected
+        assert (state.health >= COIN) == (not state.liquidatable)
+    kit.pool.flag(0, borrower, sender=kit.actors.keeper)
+    assert look().flagged
+    kit.travel(DAY, refresh=False)
+    state = look()
+    assert (state.flagged, state.price, state.liquidatable, state.liquidation_price) == (False, 0, False, healthy)
+
+
+@pytest.mark.parametrize("price", [1_900, 1_000])
+def test_loan_state__what_a_liquidation_does__is_what_it_does(lending: Kit, price: int) -> None:
+    kit, borrower, liquidator = lending, lending.actors.trader, lending.actors.liquidator
+    kit.set_collateral_price(price * COIN)
+    state = kit.lens.loan_state(kit.pool, 0, borrower)
+    assert state.insolvent == (price == 1_000)
+    kit.provide(liquidator, kit.pool, 2_000 * U)
+    kit.pool.liquidate(0, borrower, 2**256 - 1, sender=liquidator)
+    assert kit.asset.balanceOf(liquidator) == 2_000 * U - state.repayable - state.to_fund
+    assert kit.collateral(0).balanceOf(liquidator) == state.seizable > 0
+
+
+def test_loan_state__no_loan__zeros(lending: Kit) -> None:
+    state = lending.lens.loan_state(lending.pool, 0, lending.actors.outsider)
+    assert (state.debt, state.health, state.liquidation_price, state.max_borrow) == (0, 0, 0, 0)
+    assert (state.price, state.liquidatable, state.flagged) == (2_345 * COIN, False, False)
