@@ -161,6 +161,49 @@ def test_read_plan__asset_without_decimals__said_once(tmp_path: Path) -> None:
     assert str(refused.value) == f"{path}:11: asset.decimals: this is missing"
 
 
+POOL = """
+pool:
+  supply_cap: 1_000_000
+  slope2_bps: 90%
+  collaterals:
+    - name: WETH
+      token: {address: "0x82aF49447D8a07e3bd95BD0d56f35241523fBab1", decimals: 18}
+      aggregator: "0x639Fe6ab55C921f74e7fac1ee960C0B6293ba612"
+      collateral_cap: 2_000
+      borrow_cap: 2_000_000
+"""
+
+
+def test_read_plan__pool__collateral_in_its_own_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(ROLLUP + POOL)
+    pool = read_plan(path).config.pool
+    assert pool is not None
+    (weth,) = pool.collaterals
+    assert (pool.supply_cap, weth.collateral_cap, weth.borrow_cap) == (10**12, 2_000 * WAD, 2 * 10**12)
+    assert (pool.slope2_bps, weth.address) == (9_000, "0x82aF49447D8a07e3bd95BD0d56f35241523fBab1")
+    assert weth.sequencer == "0xFdB631F5EE196F0ed6FAa767959853A9F217697D"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("collateral_cap: 2_000", "collateral_cap: 90_000_000_000", "must be at most 79,228,162,514"),
+        (", decimals: 18}", "}", "pool.collaterals[0].token.decimals: this is missing"),
+        ("borrow_cap: 2_000_000", "borow_cap: 1", "there is no such field, did you mean borrow_cap?"),
+        ("supply_cap: 1_000_000", "supply_cap: 0", "pool.supply_cap: 0 is out of bounds: must be more than 0"),
+        ("slope2_bps: 90%", "slope2_bps: 299%", "above 30,000 bps a year"),
+    ],
+)
+def test_read_plan__broken_pool__named_with_what_is_wanted(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(ROLLUP + POOL.replace(old, new))
+    with pytest.raises(DeploymentError) as refused:
+        read_plan(path)
+    assert words in str(refused.value)
+    assert all(line.startswith(f"{path}:") for line in str(refused.value).splitlines())
+
+
 def test_plan_at__place__nearest_line(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(ROLLUP)
