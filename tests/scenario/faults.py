@@ -286,16 +286,8 @@ def bad_answer(kit: Kit) -> None:
 # --------------------------------------------------------------------- lending
 
 
-def second_lending_guardian(kit: Kit) -> None:
-    kit.lending.grantRole(ROLES["GUARDIAN"], address_of(kit.actors.outsider), sender=kit.governance)
-
-
 def released_pool(kit: Kit) -> None:
     kit.fund.release_market(0, sender=kit.impersonate(kit.pool))
-
-
-def other_collateral_feed(kit: Kit) -> None:
-    kit.lending.set_feed(0, kit.system.record.collaterals[1].feed, sender=kit.governance)
 
 
 def high_premium(kit: Kit) -> None:
@@ -397,9 +389,7 @@ FAULTS = (
     Fault("missing reserve", missing_reserve, "balances", "fund", "it holds 0.000001 KanaUSDT less than its books say"),
     Fault("missing stake", missing_stake, "balances", "backstop", "it holds 0.000003 KanaUSDT less than its books say"),
     Fault("missing margin", missing_margin, "balances", "house", "it holds 0.000002 KanaUSDT less than its books say"),
-    Fault("second lending guardian", second_lending_guardian, "roles", "lending", "also {outsider}"),
     Fault("released pool", released_pool, "wiring", "pool", "it is not registered at its fund 0x"),
-    Fault("other feed of a collateral", other_collateral_feed, "wiring", "collateral ETH", "the feed is 0x"),
     Fault("high premium", high_premium, "parameters", "collateral BTC", "premium_bps is 2100, must be 1 to 2000"),
     Fault(
         "pool without allowance",

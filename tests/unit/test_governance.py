@@ -494,6 +494,26 @@ def test_merge__notices_alike__given_together(deploy_system: Callable[..., Kit])
     assert kit.registry.fund_of(1) == kit.fund.address
 
 
+def test_merge__lending_pool__follows_in_the_same_batch(deploy_system: Callable[..., Kit]) -> None:
+    """M18, M38: the pool's registry names the successor, and the allowance moves with it."""
+    kit = deploy_system(markets=[], pool=LOCAL_POOL)
+    config, deployer = kit.system.config, kit.actors.deployer
+    terms = (kit.asset, config.treasurer, config.guardian, deployer, config.treasury, U, 3_000, 2_000)
+    kit.factory.create_fund(terms, True, keccak(text="successor"), sender=kit.governance)
+    successor = kit.backend.at("InsuranceFund", kit.factory.fund_by_salt(keccak(text="successor")))
+    successor.finish_setup(sender=deployer)
+    with pytest.raises(Refusal, match="lending of KanaUSDT would be left without a fund"):
+        governance(kit).plan("merge", ("fund", "fund 1", ""))
+    plan = governance(kit).plan("merge", ("fund", "fund 1", "lending of KanaUSDT"))
+    assert [governance(kit)._describe(one.target, one.payload) for one in plan.operations[-1].calls] == [
+        "factory.merge(fund, fund 1, lending of KanaUSDT)",
+        "lending.set-fund(fund 1)",
+    ]
+    assert carry_out(kit, plan)["state"] == "done"
+    assert kit.lending.fund() == successor.address
+    assert [kit.asset.allowance(kit.pool, fund) for fund in (kit.fund, successor)] == [0, 2**256 - 1]
+
+
 # ------------------------------------------------------------------------ refusals
 
 
