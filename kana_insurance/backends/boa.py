@@ -9,9 +9,31 @@ from functools import cache
 from typing import Any
 
 import boa
+from boa import interpret
 from boa.interpret import set_search_paths
 
 from kana_insurance.backends import EVM_VERSION, ROOT, ContractMissing, Reverted, address_of, decode_reason, source_of
+
+
+def _fingerprint(module: Any, seen: dict[str, str] | None = None) -> str:
+    """What titanoboa keeps a compiled contract under: a hash of its source and of all that it imports, at any depth.
+
+    Its own looks at the first level alone, so that a change of a module's module would go unseen.
+    """
+    seen = {} if seen is None else seen
+    parts = []
+    for statement in module.import_stmts:
+        info = statement._metadata["import_info"]
+        path = str(info.compiler_input.path)
+        if path not in seen:
+            inner = getattr(info.typ, "module_t", None)
+            of_file = str(interpret.hash_input(info.compiler_input))
+            seen[path] = of_file if inner is None else _fingerprint(inner, seen)
+        parts.append(seen[path])
+    return str(interpret.sha256sum("".join([*parts, module._module.source_sha256sum])))
+
+
+interpret.get_module_fingerprint = _fingerprint
 
 
 @cache
