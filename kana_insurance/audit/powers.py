@@ -15,7 +15,7 @@ from kana_insurance.pools import POOL_MARKET
 
 _EXECUTIONS = ("execute", "execute_batch")
 #: Contracts that have one of these keep notices of what lets more be drawn, or have them kept (M9).
-_NOTICED = ("set_threshold", "set_fund", "merge")
+_NOTICED = ("set_threshold", "cancel_notice", "merge")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def test_audit__powers__from_the_chain(run: Run, kit: Kit) -> None:
     assert rows["governance", ("fund",)]["holders"] == [f"timelock {kit.timelock.address}"]
     assert "set_threshold" in rows["governance", ("fund",)]["may"]
     assert rows["governance", ("fund",)]["after"] == "2 days; a notice for more"
+    assert rows["governance", ("underwriter",)]["after"] == "2 days; a notice for more"
+    assert rows["governance", ("lending",)]["after"] == "2 days"
     assert rows["executor", ("timelock",)]["holders"] == [kit.actors.proposer.address]
     venues = [f"house {kit.house.address}", f"pool {kit.pool.address}"]
     assert rows["venue", ("fund",)]["holders"] == venues
