@@ -6,10 +6,13 @@
 @author Kana
 @notice Where the sums of a pool and its loans are kept, and how interest reaches them (M32).
 @dev A call opens the books, which books interest, works on the open copy in transient storage, and closes them: one read and
-     one write a word, and nothing to hand around. The host's lock keeps a second call from opening them in between. Words,
-     from the top (bits): clock:  index 128 | rate 80 | time of the last accrual 48 money:  cash 112 | fees 112 | reserve
-     factor 16 | 16 empty debts:  scaled debt 128 | bad debt 112 | 16 empty loan and totals:  scaled debt 128 | collateral 112
-     | 16 empty Always: cash + total debt + bad debt = lenders' assets + fees, and lenders' assets >= 0.
+     one write a word, and nothing to hand around. The host's lock keeps a second call from opening them in between.
+     Words, from the top (bits):
+     clock:             index 128 | rate 80 | time of the last accrual 48
+     money:             cash 112 | fees 112 | reserve factor 16 | 16 empty
+     debts:             scaled debt 128 | bad debt 112 | 16 empty
+     loans and totals:  scaled debt 128 | collateral 112 | 16 empty
+     Always: cash + total debt + bad debt = lenders' assets + fees, and lenders' assets >= 0.
 """
 
 from contracts.interfaces import ILendingPool
