@@ -47,7 +47,7 @@ def cli(
     as_json: bool,
 ) -> None:
     """Deploy asset, timelock, notice board, the factory of funds and through it the fund, the stakers' backstop with
-    its underwriter, price feeds, registry, gateway, house and lens, and a lending pool with its registry, wire them, end
+    its underwriter, price feeds, registry, gateway, house, a lending pool with its registry, and lens, wire them, end
     the deployer's power, check every role, and write deployments/<network>.json. A configuration can ask for markets
     with a fund of their own, and for funds of other assets, each with a venue and a pool.
 
@@ -57,7 +57,8 @@ def cli(
     block explorers end up in deployments/<network>.verify.
 
     On a local chain, without --config: threshold 1,000,000 KanaUSDT, a staked layer, two markets, a pool with two
-    collaterals, TEST::1 treasurer, TEST::2 guardian, TEST::3 proposer of the timelock, TEST::4 fee recipient, TEST::5 treasury.
+    collaterals, TEST::1 treasurer, TEST::2 guardian, TEST::3 proposer of the timelock, TEST::4 fee recipient, TEST::5
+    treasury.
     """
     from kana_insurance.cli import run_deploy
     from kana_insurance.deploying import Options
