@@ -37,13 +37,12 @@ from contracts.interfaces import ILendingRegistry
 
 from contracts.modules import checks
 from contracts.modules import loan_health
-from contracts.modules import loan_stops
+from contracts.modules import loan_stops as stops
 from contracts.modules import loan_views
 from contracts.modules import loans
 from contracts.modules import pool_books
 from contracts.modules import pool_shares
-from contracts.modules import pool_terms
-from contracts.modules import pool_tokens
+from contracts.modules import pool_site as site
 
 implements: IERC20
 implements: IERC4626
@@ -52,25 +51,15 @@ implements: ILendingPool
 initializes: ownable
 initializes: erc20[ownable := ownable]
 initializes: pool_books
-initializes: pool_terms
-initializes: pool_tokens
-initializes: loan_stops
+initializes: site
+initializes: stops
 initializes: pool_shares[
-    erc20 := erc20,
-    loan_stops := loan_stops,
-    pool_books := pool_books,
-    pool_terms := pool_terms,
-    pool_tokens := pool_tokens
+    erc20 := erc20, stops := stops, pool_books := pool_books, site := site
 ]
 initializes: loans[
-    erc20 := erc20,
-    loan_stops := loan_stops,
-    pool_books := pool_books,
-    pool_tokens := pool_tokens
+    erc20 := erc20, stops := stops, pool_books := pool_books, site := site
 ]
-initializes: loan_views[
-    loan_stops := loan_stops, pool_books := pool_books, pool_terms := pool_terms
-]
+initializes: loan_views[stops := stops, pool_books := pool_books, site := site]
 
 # Left out: snekmate's `transfer` and `transferFrom` (wrapped for the lock), minters, burning and owner.
 exports: (
@@ -117,8 +106,7 @@ def __init__(registry: address, name: String[25], symbol: String[5]):
     ownable._transfer_ownership(empty(address))
     erc20.is_minter[msg.sender] = False
     pool_books.__init__()
-    pool_terms.__init__(registry)
-    pool_tokens.__init__(asset)
+    site.__init__(registry, asset)
 
 
 # ------------------------------------------------------------------ lenders
@@ -143,7 +131,7 @@ def deposit_with_permit(
     """
     @notice `deposit` with an ERC-2612 permit of the caller to the pool.
     """
-    pool_tokens._permit(assets, deadline, v, r, s)
+    site._permit(assets, deadline, v, r, s)
     return self._deposit(assets, receiver)
 
 
@@ -176,9 +164,7 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     @notice Take out what `shares` are worth (ERC-4626, M33).
     """
     self._open(shares, receiver)
-    assets: uint256 = pool_shares._to_assets_down(
-        shares, pool_books._assets()
-    )
+    assets: uint256 = pool_shares._to_assets_down(shares, pool_books._assets())
     self._take_out(assets, shares, receiver, owner)
     return assets
 
@@ -213,12 +199,12 @@ def add_collateral(
     """
     self._check_call(amount, borrower)
     checks._require(
-        staticcall pool_terms.REGISTRY.setup_finished(),
+        staticcall site.REGISTRY.setup_finished(),
         "pool: setup not finished",
     )
-    listed: ILendingRegistry.Collateral = pool_terms._listed(collateral_id)
+    listed: ILendingRegistry.Collateral = site._listed(collateral_id)
     loans._add(collateral_id, borrower, amount, listed.collateral_cap)
-    pool_tokens._pull(listed.asset, amount)
+    site._pull(listed.asset, amount)
 
 
 @external
@@ -233,7 +219,7 @@ def withdraw_collateral(
     checks._require(amount <= loan.collateral, "pool: collateral too low")
     asset: address = empty(address)
     if loan.debt == 0:
-        asset = pool_terms._listed(collateral_id).asset
+        asset = site._listed(collateral_id).asset
     else:
         quote: ILendingRegistry.Quote = self._borrowing(collateral_id)
         loans._check_health(
@@ -241,7 +227,7 @@ def withdraw_collateral(
         )
         asset = quote.collateral.asset
     loans._withdraw(collateral_id, loan, amount, receiver)
-    pool_tokens._send(asset, receiver, amount)
+    site._send(asset, receiver, amount)
 
 
 @external
@@ -256,7 +242,7 @@ def borrow(
     quote: ILendingRegistry.Quote = self._borrowing(collateral_id)
     loans._borrow(collateral_id, amount, receiver, quote)
     pool_books._close(quote.terms.rates)
-    pool_tokens._send(pool_tokens.ASSET, receiver, amount)
+    site._send(site.ASSET, receiver, amount)
 
 
 @external
@@ -282,7 +268,7 @@ def repay_with_permit(
     """
     @notice `repay` with an ERC-2612 permit of the caller to the pool.
     """
-    pool_tokens._permit(amount, deadline, v, r, s)
+    site._permit(amount, deadline, v, r, s)
     return self._repay(collateral_id, amount, borrower)
 
 
@@ -301,13 +287,13 @@ def liquidate(
     """
     checks._require(msg.sender != borrower, "pool: own loan")
     self._open(debt, borrower)
-    quote: ILendingRegistry.Quote = pool_terms._quote(collateral_id)
+    quote: ILendingRegistry.Quote = site._quote(collateral_id)
     done: loan_health.Liquidation = loans._liquidate(
         collateral_id, borrower, debt, min_seized, quote
     )
     pool_books._close(quote.terms.rates)
-    pool_tokens._pull(pool_tokens.ASSET, done.repaid + done.to_fund)
-    pool_tokens._send(quote.collateral.asset, msg.sender, done.seized)
+    site._pull(site.ASSET, done.repaid + done.to_fund)
+    site._send(quote.collateral.asset, msg.sender, done.seized)
     return done.repaid, done.seized
 
 
@@ -320,7 +306,7 @@ def flag(collateral_id: uint256, borrower: address):
         loan_views._is_insolvent(collateral_id, borrower),
         "pool: loan is solvent",
     )
-    loan_stops._begin(collateral_id, borrower)
+    stops._begin(collateral_id, borrower)
 
 
 @external
@@ -328,14 +314,12 @@ def unflag(collateral_id: uint256, borrower: address):
     """
     @notice End that, when the loan is solvent again.
     """
-    checks._require(
-        loan_stops._is_of(collateral_id, borrower), "pool: not flagged"
-    )
+    checks._require(stops._is_of(collateral_id, borrower), "pool: not flagged")
     checks._require(
         not loan_views._is_insolvent(collateral_id, borrower),
         "pool: loan is insolvent",
     )
-    loan_stops._end(collateral_id, borrower)
+    stops._end(collateral_id, borrower)
 
 
 @external
@@ -353,7 +337,7 @@ def collect_fees() -> uint256:
     @notice Send the fund what it is owed of interest and premiums, as far as there is cash (M24).
     """
     pool_books._open()
-    terms: ILendingRegistry.Terms = pool_terms._terms()
+    terms: ILendingRegistry.Terms = site._terms()
     paid: uint256 = loans._collect_fees(terms.fund)
     pool_books._close(terms.rates)
     return paid
@@ -365,10 +349,10 @@ def repay_bad_debt(amount: uint256):
     @notice Pull `amount` from the caller for bad debt of the pool and report it to the fund (M14).
     """
     self._open(amount, msg.sender)
-    terms: ILendingRegistry.Terms = pool_terms._terms()
+    terms: ILendingRegistry.Terms = site._terms()
     loans._repay_bad_debt(amount, terms.fund)
     pool_books._close(terms.rates)
-    pool_tokens._pull(pool_tokens.ASSET, amount)
+    site._pull(site.ASSET, amount)
 
 
 # ----------------------------------------------------------------- registry
@@ -380,8 +364,8 @@ def change_fund(old: address, new: address):
     """
     self._check_registry()
     if old != empty(address):
-        pool_tokens._approve(old, 0)
-    pool_tokens._approve(new, max_value(uint256))
+        site._approve(old, 0)
+    site._approve(new, max_value(uint256))
 
 
 @external
@@ -399,9 +383,7 @@ def reprice(rates: ILendingRegistry.Rates):
 @internal
 @view
 def _check_registry():
-    checks._require(
-        msg.sender == pool_terms.REGISTRY.address, "pool: not registry"
-    )
+    checks._require(msg.sender == site.REGISTRY.address, "pool: not registry")
 
 
 @internal
@@ -421,13 +403,11 @@ def _open(amount: uint256, account: address):
 
 
 @internal
-def _open_taking(
-    amount: uint256, receiver: address
-) -> ILendingRegistry.Terms:
+def _open_taking(amount: uint256, receiver: address) -> ILendingRegistry.Terms:
     """
     @dev The same for a deposit; no money before the setup is finished (M9).
     """
-    terms: ILendingRegistry.Terms = pool_terms._terms()
+    terms: ILendingRegistry.Terms = site._terms()
     checks._require(terms.setup_finished, "pool: setup not finished")
     self._open(amount, receiver)
     return terms
@@ -439,10 +419,8 @@ def _borrowing(collateral_id: uint256) -> ILendingRegistry.Quote:
     """
     @dev Price and parameters for what adds risk (M37).
     """
-    quote: ILendingRegistry.Quote = pool_terms._quote(collateral_id)
-    checks._require(
-        not quote.terms.borrowing_paused, "pool: borrowing paused"
-    )
+    quote: ILendingRegistry.Quote = site._quote(collateral_id)
+    checks._require(not quote.terms.borrowing_paused, "pool: borrowing paused")
     return quote
 
 
@@ -450,9 +428,7 @@ def _borrowing(collateral_id: uint256) -> ILendingRegistry.Quote:
 def _deposit(assets: uint256, receiver: address) -> uint256:
     terms: ILendingRegistry.Terms = self._open_taking(assets, receiver)
     checks._require(assets <= pool_books.MAX_AMOUNT, "pool: amount too large")
-    shares: uint256 = pool_shares._to_shares_down(
-        assets, pool_books._assets()
-    )
+    shares: uint256 = pool_shares._to_shares_down(assets, pool_books._assets())
     self._lend(assets, shares, receiver, terms)
     return shares
 
@@ -469,7 +445,7 @@ def _lend(
         sender=msg.sender, owner=receiver, assets=assets, shares=shares
     )
     pool_books._close(terms.rates)
-    pool_tokens._pull(pool_tokens.ASSET, assets)
+    site._pull(site.ASSET, assets)
 
 
 @internal
@@ -485,8 +461,8 @@ def _take_out(
         assets=assets,
         shares=shares,
     )
-    pool_books._close(pool_terms._terms().rates)
-    pool_tokens._send(pool_tokens.ASSET, receiver, assets)
+    pool_books._close(site._terms().rates)
+    site._send(site.ASSET, receiver, assets)
 
 
 @internal
@@ -494,10 +470,10 @@ def _repay(
     collateral_id: uint256, amount: uint256, borrower: address
 ) -> uint256:
     self._open(amount, borrower)
-    terms: ILendingRegistry.Terms = pool_terms._terms()
+    terms: ILendingRegistry.Terms = site._terms()
     paid: uint256 = loans._repay(
         collateral_id, borrower, amount, terms.min_debt
     )
     pool_books._close(terms.rates)
-    pool_tokens._pull(pool_tokens.ASSET, paid)
+    site._pull(site.ASSET, paid)
     return paid

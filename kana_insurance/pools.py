@@ -1,7 +1,7 @@
 """A lending pool that a fund insures: what it is made of, how it is deployed, wired and checked (M32).
 
-The pool is market 0 of a venue of its own, without a maximum (M15). Amounts of its asset are base units of that, those of
-a collateral base units of the collateral.
+The pool is market 0 of a venue of its own, without a maximum (M15). Amounts of its asset are base units of that, those
+of a collateral base units of the collateral.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ from contracts.interfaces import ILendingRegistry
 
 from contracts.modules import limits
 from contracts.modules import loan_health
-from contracts.modules import loan_stops
+from contracts.modules import loan_stops as stops
 from contracts.modules import pool_books
-from contracts.modules import pool_terms
+from contracts.modules import pool_site as site
 
-uses: loan_stops
+uses: stops
 uses: pool_books
-uses: pool_terms
+uses: site
 
 
 @view
@@ -28,7 +28,7 @@ def registry() -> address:
     """
     @notice Where the pool's terms are.
     """
-    return pool_terms.REGISTRY.address
+    return site.REGISTRY.address
 
 
 @view
@@ -64,7 +64,7 @@ def stop() -> ILendingPool.Stop:
     """
     @notice The flagged loan, and when its hour ends (M33).
     """
-    return loan_stops._stop()
+    return stops._stop()
 
 
 @view
@@ -73,7 +73,7 @@ def withdrawals_stopped() -> bool:
     """
     @notice Whether a flagged loan stops lenders' withdrawals (M33).
     """
-    return loan_stops._is_on()
+    return stops._is_on()
 
 
 @view
@@ -83,7 +83,7 @@ def is_liquidatable(collateral_id: uint256, borrower: address) -> bool:
     @notice Whether debt exceeds the liquidation threshold of the collateral; reverts without good prices.
     """
     return loan_health._is_liquidatable(
-        self._loan(collateral_id, borrower), pool_terms._quote(collateral_id)
+        self._loan(collateral_id, borrower), site._quote(collateral_id)
     )
 
 
@@ -103,7 +103,7 @@ def max_borrow(collateral_id: uint256, borrower: address) -> uint256:
     @notice What the borrower could borrow more by his collateral, the caps and the cash; 0 where pause or least debt forbid
             it; reverts without good prices.
     """
-    quote: ILendingRegistry.Quote = pool_terms._quote(collateral_id)
+    quote: ILendingRegistry.Quote = site._quote(collateral_id)
     now: ILendingPool.Books = pool_books._now()
     totals: ILendingPool.Totals = pool_books._totals_at(
         collateral_id, now.index
@@ -144,5 +144,5 @@ def _is_insolvent(collateral_id: uint256, borrower: address) -> bool:
     @notice The same for its host.
     """
     return loan_health._is_insolvent(
-        self._loan(collateral_id, borrower), pool_terms._quote(collateral_id)
+        self._loan(collateral_id, borrower), site._quote(collateral_id)
     )

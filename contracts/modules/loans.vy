@@ -17,14 +17,14 @@ from contracts.interfaces import ILendingRegistry
 
 from contracts.modules import checks
 from contracts.modules import loan_health
-from contracts.modules import loan_stops
+from contracts.modules import loan_stops as stops
 from contracts.modules import pool_books
-from contracts.modules import pool_tokens
+from contracts.modules import pool_site as site
 
 uses: erc20
-uses: loan_stops
+uses: stops
 uses: pool_books
-uses: pool_tokens
+uses: site
 
 # The market as which a fund knows a pool.
 MARKET_ID: constant(uint256) = 0
@@ -134,7 +134,7 @@ def _repay(
     pool_books._store_loan(collateral_id, borrower, loan, left, loan.collateral)
     pool_books.cash += paid
     if left == 0:
-        loan_stops._end(collateral_id, borrower)
+        stops._end(collateral_id, borrower)
     log ILendingPool.Repaid(
         collateral_id=collateral_id,
         borrower=borrower,
@@ -176,7 +176,7 @@ def _liquidate(
         debt=left,
         collateral=held,
     )
-    loan_stops._end(collateral_id, borrower)
+    stops._end(collateral_id, borrower)
     pool_books.cash += done.repaid + done.to_fund
     pool_books.fees += done.to_fund
     if held > 0 or left == 0:
@@ -199,11 +199,11 @@ def _resolve(
          M15). The lenders' assets are less by what nobody brought, so each loses the same share; without lenders, or where
          more is lost than is theirs, it is bad debt (M14).
     """
-    before: uint256 = pool_tokens._balance(pool_tokens.ASSET)
+    before: uint256 = site._balance(site.ASSET)
     covered: uint256 = extcall IInsuranceFund(fund).cover_shortfall(
         MARKET_ID, shortfall
     )
-    pool_tokens._check_received(pool_tokens.ASSET, before + covered)
+    site._check_received(site.ASSET, before + covered)
     pool_books.cash += covered
     bad_debt: uint256 = shortfall - covered
     if erc20.totalSupply > 0:
@@ -263,7 +263,7 @@ def _check_health(
         debt <= loan_health._borrowable(collateral, quote),
         "pool: too little collateral",
     )
-    loan_stops._end(collateral_id, msg.sender)
+    stops._end(collateral_id, msg.sender)
 
 
 @internal

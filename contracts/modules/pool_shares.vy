@@ -16,16 +16,14 @@ from snekmate.tokens import erc20
 from contracts.interfaces import ILendingRegistry
 
 from contracts.modules import checks
-from contracts.modules import loan_stops
+from contracts.modules import loan_stops as stops
 from contracts.modules import pool_books
-from contracts.modules import pool_terms
-from contracts.modules import pool_tokens
+from contracts.modules import pool_site as site
 
 uses: erc20
-uses: loan_stops
+uses: stops
 uses: pool_books
-uses: pool_terms
-uses: pool_tokens
+uses: site
 
 # ---------------------------------------------------------------- constants
 
@@ -44,7 +42,7 @@ def asset() -> address:
     """
     @notice What is lent and owed.
     """
-    return pool_tokens.ASSET
+    return site.ASSET
 
 
 @view
@@ -135,7 +133,7 @@ def maxWithdraw(owner: address) -> uint256:
     """
     @notice The most that the owner can take out now: his, as far as there is cash, nothing while a flagged loan stops it.
     """
-    if loan_stops._is_on():
+    if stops._is_on():
         return 0
     cash: uint256 = pool_books._now().cash
     return min(
@@ -150,7 +148,7 @@ def maxRedeem(owner: address) -> uint256:
     """
     @notice The most shares that the owner can redeem now.
     """
-    if loan_stops._is_on():
+    if stops._is_on():
         return 0
     cash: uint256 = pool_books._now().cash
     return min(
@@ -181,7 +179,7 @@ def _take(assets: uint256, shares: uint256, owner: address):
     """
     @notice Book a withdrawal in the open books.
     """
-    checks._require(not loan_stops._is_on(), "pool: withdrawals stopped")
+    checks._require(not stops._is_on(), "pool: withdrawals stopped")
     if msg.sender != owner:
         erc20._spend_allowance(owner, msg.sender, shares)
     checks._require(assets <= pool_books.cash, "pool: not enough cash")
@@ -195,7 +193,7 @@ def _free(assets: uint256) -> uint256:
     """
     @notice What may still be deposited.
     """
-    terms: ILendingRegistry.Terms = pool_terms._terms()
+    terms: ILendingRegistry.Terms = site._terms()
     if not terms.setup_finished or self._has_collapsed(assets):
         return 0
     return max(terms.supply_cap, assets) - assets

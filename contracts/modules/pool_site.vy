@@ -1,25 +1,61 @@
 # pragma version 0.4.3
 
 """
-@title Tokens of a lending pool
+@title Site of a lending pool
 @license AGPL-3.0-only
 @author Kana
-@notice The calls that move the pool's asset and its collaterals; what comes in is measured (M38).
+@notice What a pool asks its registry, and the calls that move its asset and collaterals; what comes in is measured (M38).
 """
 
 from ethereum.ercs import IERC20
 from snekmate.tokens.interfaces import IERC20Permit
 
+from contracts.interfaces import ILendingRegistry
+
 from contracts.modules import checks
 
+# --------------------------------------------------------------- immutables
+
+# Whose terms hold, for ever.
+REGISTRY: immutable(ILendingRegistry)
 # What is lent and owed.
 ASSET: immutable(address)
 
+# -------------------------------------------------------------- constructor
 
 @deploy
-def __init__(asset: address):
+def __init__(registry: address, asset: address):
+    REGISTRY = ILendingRegistry(registry)
     ASSET = asset
 
+
+# -------------------------------------------------------------------- terms
+
+@internal
+@view
+def _terms() -> ILendingRegistry.Terms:
+    return staticcall REGISTRY.terms()
+
+
+@internal
+@view
+def _quote(collateral_id: uint256) -> ILendingRegistry.Quote:
+    """
+    @notice Price and parameters; refuses without good prices (M30).
+    """
+    return staticcall REGISTRY.quote(collateral_id)
+
+
+@internal
+@view
+def _listed(collateral_id: uint256) -> ILendingRegistry.Collateral:
+    """
+    @notice A collateral's parameters, whatever its price.
+    """
+    return staticcall REGISTRY.collateral(collateral_id)
+
+
+# ------------------------------------------------------------------- tokens
 
 @internal
 @view
