@@ -13,6 +13,7 @@ from kana_insurance.backends import address_of
 from kana_insurance.deployment import LOCAL_STAKERS, ROLES, MarketConfig
 from kana_insurance.kit import deploy_kit
 from kana_insurance.model import invariants
+from kana_insurance.pools import LOCAL_POOL
 from kana_insurance.testing import COIN, Kit, U, reverts_with
 from tests.utils.plain_calls import abi_functions, call_data, is_view, signature
 
@@ -149,6 +150,8 @@ def every_call(kit: Kit) -> list[tuple[str, str, str, bytes]]:
         "ClearingHouse": kit.house,
         "OrderGateway": kit.gateway,
         "MarketRegistry": kit.registry,
+        "LendingPool": kit.pool,
+        "LendingRegistry": kit.lending,
         "Timelock": kit.timelock,
         "PriceFeed": kit.feeds[0],
         "Lens": kit.lens,
@@ -166,7 +169,8 @@ def hooked(kana: Kit, backend: Any) -> Kit:
     """A system whose token can run a script in every transfer; the script is trader, treasurer, guardian, proposer."""
     actors = kana.actors
     token = backend.deploy("HookToken", 6, sender=actors.deployer)
-    kit = system_of(kana, lambda **overrides: deploy_kit(backend, actors, stakers=LOCAL_STAKERS, **overrides), token)
+    parts = {"stakers": LOCAL_STAKERS, "pool": LOCAL_POOL}
+    kit = system_of(kana, lambda **overrides: deploy_kit(backend, actors, **parts, **overrides), token)
     script = backend.deploy("Script", sender=actors.deployer)
     kit.fund.contribute(1_100 * U, sender=actors.contributor)
     fill_pair(kit)
@@ -226,11 +230,15 @@ def test_t70_hook_that_re_enters__every_function_of_every_contract(hooked: Kit, 
 # ------------------------------------------------------------------------ T71
 
 
-def test_t71_ether__refused_by_every_contract_and_forced_ether_changes_nothing(kana: Kit) -> None:
+def test_t71_ether__refused_by_every_contract_and_forced_ether_changes_nothing(
+    deploy_system: Callable[..., Kit],
+) -> None:
+    kana = deploy_system(pool=LOCAL_POOL)
     actors = kana.actors
     kana.contribute(actors.contributor, 100 * U)
     kana.open_position(actors.trader, actors.counterparty, SIZE, margin=150 * U)
     parts = [kana.fund, kana.house, kana.gateway, kana.registry, kana.timelock, kana.feeds[0], kana.lens]
+    parts += [kana.pool, kana.lending]
     before = (kana.fund.reserve(), tuple(kana.house.books(0)), kana.house.free(actors.trader))
     for part in parts:
         for data in ("0x", "0x12345678"):

@@ -106,6 +106,24 @@ def reads_the_other(stage: Stage) -> None:
     kit.open_position(kit.actors.trader, kit.actors.counterparty, COIN, 100 * COIN, 50 * U)
 
 
+def collateral_lies(stage: Stage) -> None:
+    stage.kit.lend(stage.kit.actors.contributor, 1_000 * U)
+    stage.kit.add_collateral(stage.kit.actors.trader, COIN // 10)
+    stage.kit.set_collateral_price(20_000 * COIN)
+    other_aggregator(stage)
+    stage.values["COLLATERAL"] = "ETH"
+
+
+def nobody_borrows_too_much(stage: Stage) -> None:
+    """The price is the other aggregator's, and a tenth of a coin borrows what it is worth there."""
+    kit = stage.kit
+    assert not kit.lending.terms().borrowing_paused
+    fails("pool: too little collateral", kit.pool.borrow, 0, 10 * U, sender=kit.actors.trader)
+    kit.add_collateral(kit.actors.trader, 9 * COIN // 10)
+    kit.pool.borrow(0, 75 * U, sender=kit.actors.trader)
+    assert kit.pool.max_borrow(0, kit.actors.trader) == 0
+
+
 # ------------------------------------------------------------------------ venues
 
 
@@ -321,6 +339,7 @@ def all_are_out(stage: Stage) -> None:
 CASES = {
     "A feed dies": Case(feed_dies, reads_the_other),
     "A feed lies": Case(feed_lies, reads_the_other),
+    "A collateral's feed lies": Case(collateral_lies, nobody_borrows_too_much),
     "A venue is hacked": Case(venue_is_hacked, venue_gets_nothing),
     "The asset freezes the fund": Case(fund_is_frozen, liquidates_without_it, frozen=True),
     "The asset freezes the treasury": Case(treasury_is_frozen, fees_are_booked, frozen=True),

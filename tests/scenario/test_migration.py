@@ -106,7 +106,7 @@ def test_migration__whole_fund__everything_once_and_stakers_may_leave(run: Run, 
     assert before["tokens"] == before["reserve"] + 7 * U
     venue = [_plain(house.books(number)) for number in (0, 1)], _plain(house.position(0, actors.trader))
     stage = Stage(kit)
-    stage.values |= {"MARKETS": "COIN / USD,ETH / USD", "LIMIT": "1000000", "OLD": address_of(old)}
+    stage.values |= {"MARKETS": "COIN / USD,ETH / USD,lending of KanaUSDT", "LIMIT": "1000000", "OLD": address_of(old)}
     steps = SECTIONS[WHOLE]
     claimed = next(number for number, step in enumerate(steps) if " claim " in step.text) + 1
     merged = next(number for number, step in enumerate(steps) if "OPERATION_2" in step.text)
