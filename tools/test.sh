@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests at the same time in four processes: single contracts, scenarios and attacks, each on a chain of its own,
-# and model and state machines in Python alone. The first shows its progress, the reports of the others follow. What it
-# is called with goes to all. Exits 1 when a test failed; that one of them has none is no failure.
+# Runs the tests at the same time in four processes that take about as long: single contracts, scripts, attacks with the
+# other scenarios, each on a chain of its own, and model and state machines in Python alone. The first shows its progress,
+# the reports of the others follow. What it is called with goes to all. Exits 1 when a test failed; that one of them has
+# none is no failure.
 set -uo pipefail
 
 readonly NOTHING_COLLECTED=5
@@ -24,16 +25,21 @@ report() {
 
 # Compiled once, before several chains ask for it.
 python tools/build.py || exit 1
-ape test -p no:boa_test tests/attacks "$@" > "$reports/attacks" 2>&1 &
-attacks=$!
-ape test -p no:boa_test tests/scenario "$@" > "$reports/scenarios" 2>&1 &
-scenarios=$!
+scripts=(tests/scenario/test_scripts*.py)
+others=()
+for file in tests/scenario/test_*.py; do
+    [[ " ${scripts[*]} " == *" $file "* ]] || others+=("$file")
+done
+ape test -p no:boa_test "${scripts[@]}" "$@" > "$reports/scripts" 2>&1 &
+of_scripts=$!
+ape test -p no:boa_test tests/attacks "${others[@]}" "$@" > "$reports/attacks and scenarios" 2>&1 &
+of_attacks=$!
 pytest -p no:ape_test tests/model tests/stateful "$@" > "$reports/model and state machines" 2>&1 &
-model=$!
+of_models=$!
 
 ape test -p no:boa_test tests/unit "$@"
 note $?
-report "$scenarios" scenarios
-report "$attacks" attacks
-report "$model" "model and state machines"
+report "$of_scripts" scripts
+report "$of_attacks" "attacks and scenarios"
+report "$of_models" "model and state machines"
 exit "$failed"
