@@ -69,13 +69,14 @@ def end_state(system: System) -> dict[str, Any]:
     record = system.record.model_dump(mode="json", exclude={"block"})
     addresses = set(system.record.addresses.values())
     addresses |= {address for market in system.record.markets for address in (market.feed, market.aggregator)}
+    addresses |= {address for one in system.record.collaterals for address in (one.token, one.feed, one.aggregator)}
     addresses |= set(system.record.constructor_args["factory"][3:])
     code = {address: keccak(system.backend.code(address)).hex() for address in sorted(addresses)}
     people = {system.record.deployer, *(one for some in system.config.holders().values() for one in some)}
     people.add(system.timelock.address)
     roles = {
         (role, address, part): bool(getattr(system, part).hasRole(word, address))
-        for part in ("fund", "registry", "underwriter")
+        for part in ("fund", "registry", "underwriter", "lending")
         for role, word in ROLES.items()
         for address in people
     }

@@ -46,6 +46,8 @@ def key_of(number: int) -> Key:
 
 
 DEPLOYER, OTHER = key_of(0), key_of(1)
+#: The last transaction of the testnet's example.
+LAST = 44
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def sound(system: System) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("step", "how"), [(1, "before"), (6, "after"), (10, "receipt"), (18, "dropped"), (31, "pending"), (33, "after")]
+    ("step", "how"), [(1, "before"), (6, "after"), (10, "receipt"), (18, "dropped"), (37, "pending"), (LAST, "after")]
 )
 def test_deployment__broken_off_and_resumed__same_end(
     undone: Anvil, whole: dict[str, Any], tmp_path: Path, step: int, how: str
@@ -160,6 +162,7 @@ def test_deployment__broken_off_and_resumed__same_end(
     again = Line(undone.url)
     system = resume(plan, again)
     lost = how in ("before", "dropped")
+    assert whole["count"] == LAST
     assert line.sent + again.sent == whole["count"] + lost
     assert end_state(system) == whole["state"]
     assert sound(system)
@@ -440,15 +443,17 @@ def test_deploy__rollup__rehearsed_then_deployed(undone: Anvil, on_rollup: RpcBa
     assert int(foretold["gas"]) == sum(int(row["gas"]) for row in rows)
     report = audit(attach(on_rollup, record))
     assert report.checks.findings == []
-    assert_sources(on_rollup, record, tmp_path / "arbitrum-one.verify")
+    assert_sources(on_rollup, record, tmp_path / "arbitrum-one.verify", alone=("PriceFeed", "NoticeBoard"))
 
 
-def assert_sources(chain: RpcBackend, record: DeploymentRecord, folder: Path) -> None:
-    """Every contract is there; one compiled from its file alone gives the code and arguments that created it."""
+def assert_sources(chain: RpcBackend, record: DeploymentRecord, folder: Path, alone: tuple[str, ...] = ()) -> None:
+    """Every contract is there, with the code and arguments that created it; some are compiled from their file alone."""
     listed = json.loads((folder / "contracts.json").read_text())
     found = {entry["address"]: entry for entry in listed["contracts"]}
     assert set(found) == (set(record.addresses.values()) - {str(record.config.token)}) | {
         *(market.feed for market in record.markets),
+        *(market.aggregator for market in record.markets if market.mock),
+        *(address for one in record.collaterals for address in (one.token, one.feed, one.aggregator)),
         *record.constructor_args["factory"][3:],
     }
     creations = {}
@@ -463,7 +468,7 @@ def assert_sources(chain: RpcBackend, record: DeploymentRecord, folder: Path) ->
         kept = json.loads((folder / entry["standard_json"]).read_text())
         assert not any(name.startswith(("/", ".")) for name in kept["sources"])
         assert kept == standard_json(contract)
-        if contract in ("PriceFeed", "NoticeBoard"):
+        if contract in alone:
             compiled[contract] = compile_alone(folder / entry["standard_json"], entry["contract"])
         code = compiled.get(contract, artifact(contract)["bytecode"])
         if entry["address"].lower() in creations and not entry.get("blueprint"):
@@ -504,6 +509,7 @@ def test_deploy__broken_off__command_goes_on(undone: Anvil, whole: dict[str, Any
     assert (result.output.count(": found in block"), result.output.count(": mined in block")) == (30, left)
     record = read_record("sepolia")
     assert end_state(attach(RpcBackend(undone.url), record)) == whole["state"]
+    assert_sources(RpcBackend(undone.url), record, tmp_path / "sepolia.verify")
     refused(invoke(undone, "--account", "TEST::0", "--config", str(path)), "records a deployment already: add --force")
 
 
