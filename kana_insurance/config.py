@@ -17,10 +17,9 @@ from pydantic import (
 )
 
 from kana_insurance.amounts import WAD
-from kana_insurance.backends import ZERO
 from kana_insurance.measures import DAY as DAY
 from kana_insurance.measures import duration_text
-from kana_insurance.pools import PoolConfig
+from kana_insurance.pools import FeedConfig, PoolConfig
 from kana_insurance.values import (
     DAYS,
     FAUCET_TOKEN,
@@ -29,7 +28,6 @@ from kana_insurance.values import (
     Amount,
     Bps,
     FaucetConfig,
-    Price,
     Seconds,
     Size,
     Spoken,
@@ -46,22 +44,10 @@ def _asset(value: str) -> str:
     return value if value == FAUCET_TOKEN else address(value)
 
 
-class MarketConfig(BaseModel):
+class MarketConfig(FeedConfig):
     """One market: what it is, its price feed, its parameters. Sizes and prices have 18 decimals."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: str = Field(min_length=1, max_length=128)
-    #: An existing aggregator; None deploys a mock whose answers anyone sets (local chains and testnets alone).
-    aggregator: Address | None = None
-    #: The mock's first answer, and its decimals.
-    price: Price = 100 * WAD
-    feed_decimals: Annotated[int, Field(ge=0, le=18)] = 8
-    #: What an existing aggregator must call itself, such as "ETH / USD"; None: not compared.
-    feed_description: str | None = None
-    max_age: Annotated[Seconds, Field(gt=0)] = 3_600
-    sequencer: Address = ZERO
-    sequencer_grace: Annotated[Seconds, Field(ge=0)] = 3_600
     #: What the market may cost the fund for life, base units (M31).
     max_insurance: Amount = 0
     initial_margin_bps: Bps = 1_000

@@ -24,7 +24,7 @@ from kana_insurance.config import (
     StakersConfig,
     local_config,
 )
-from kana_insurance.pools import check_pool, deploy_pool
+from kana_insurance.pools import check_pool, deploy_pool, make_feed
 from kana_insurance.system import (
     CONTRACT_NAMES,
     LOCAL_CHAINS,
@@ -328,17 +328,8 @@ def _create_layer(stakers: StakersConfig, fund: Any, asset: Any, site: _Site, pr
 
 def _make_feeds(config: DeploymentConfig, site: _Site) -> tuple[list[Any], list[Any]]:
     """Price feeds and what they read, by market id."""
-    feeds, aggregators = [], []
-    for number, market in enumerate(config.markets):
-        if market.aggregator is None:
-            answer = market.price // 10 ** (18 - market.feed_decimals)
-            source = site.make(f"aggregator_{number}", "MockAggregator", market.feed_decimals, market.name, answer)
-        else:
-            source = site.backend.at("MockAggregator", market.aggregator)
-        aggregators.append(source)
-        terms = (market.max_age, market.sequencer, market.sequencer_grace)
-        feeds.append(site.make(f"feed_{number}", "PriceFeed", address_of(source), *terms))
-    return feeds, aggregators
+    made = [make_feed(market, str(number), market.name, site) for number, market in enumerate(config.markets)]
+    return [feed for feed, _ in made], [source for _, source in made]
 
 
 def _serve(site: _Site, fund: Any, venue: str, market_id: int, is_perp: bool, max_insurance: int) -> None:

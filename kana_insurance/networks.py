@@ -16,8 +16,8 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from kana_insurance.backends import ZERO
-from kana_insurance.config import DeploymentConfig, FundConfig, MarketConfig
-from kana_insurance.pools import CollateralConfig, FeedConfig
+from kana_insurance.config import DeploymentConfig, FundConfig
+from kana_insurance.pools import FeedConfig
 from kana_insurance.system import LOCAL_CHAINS, DeploymentError, read_config
 from kana_insurance.values import (
     COLLATERALS,
@@ -34,7 +34,7 @@ from kana_insurance.values import (
 Place = tuple[str | int, ...]
 
 #: What has a price feed.
-Priced = TypeVar("Priced", MarketConfig, CollateralConfig, FeedConfig)
+Priced = TypeVar("Priced", bound=FeedConfig)
 
 _ROLES = ("treasurer", "guardian", "treasury", "fee_recipient")
 

@@ -172,7 +172,7 @@ def deploy_pool(
     """
     deployer, asset, fund = site.deployer, parts["asset"], parts["fund"]
     least = 10 * 10 ** int(asset.decimals()) if pool.min_debt is None else pool.min_debt
-    debt_feed = ZERO if pool.debt_feed is None else address_of(_feed(pool.debt_feed, "debt", "debt", site)[0])
+    debt_feed = ZERO if pool.debt_feed is None else address_of(make_feed(pool.debt_feed, "debt", "debt", site)[0])
     registry = site.make(
         "lending",
         "LendingRegistry",
@@ -199,8 +199,15 @@ def deploy_pool(
     return records
 
 
-def _feed(feed: FeedConfig, part: str, name: str, site: Any) -> tuple[Any, Any]:
-    """A price feed and what it reads."""
+def make_feed(feed: FeedConfig, part: str, name: str, site: Any) -> tuple[Any, Any]:
+    """Deploy a price feed, and what it reads where that is a mock.
+
+    Args:
+        feed: Its terms.
+        part: What the record calls it.
+        name: What a mock calls itself.
+        site: Where, and by whom.
+    """
     if feed.aggregator is None:
         answer = feed.price // 10 ** (18 - feed.feed_decimals)
         source = site.make(f"aggregator_{part}", "MockAggregator", feed.feed_decimals, name, answer)
@@ -216,7 +223,7 @@ def _list(registry: Any, number: int, collateral: CollateralConfig, site: Any) -
     if isinstance(collateral.token, FaucetConfig):
         new = collateral.token
         token = address_of(site.make(f"collateral_{number}", "FaucetToken", new.name, new.symbol, new.decimals))
-    feed, source = _feed(collateral, f"collateral_{number}", f"{collateral.name} / USD", site)
+    feed, source = make_feed(collateral, f"collateral_{number}", f"{collateral.name} / USD", site)
     site.progress(f"listing {collateral.name}")
     registry.list_collateral(collateral_terms(collateral, str(token), address_of(feed)), sender=site.deployer)
     return CollateralRecord(

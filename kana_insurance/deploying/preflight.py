@@ -9,10 +9,10 @@ from typing import Any
 from kana_insurance.amounts import format_amount
 from kana_insurance.backends import ZERO, Reverted
 from kana_insurance.backends.rpc import NodeError, RpcBackend
-from kana_insurance.config import FundConfig, MarketConfig
+from kana_insurance.config import FundConfig
 from kana_insurance.measures import duration_text
 from kana_insurance.networks import Place, Plan
-from kana_insurance.pools import CollateralConfig, FeedConfig
+from kana_insurance.pools import FeedConfig
 from kana_insurance.system import LOCAL_CHAINS, SEQUENCED, TEST_CHAINS, DeploymentError
 from kana_insurance.values import TokenConfig
 
@@ -136,45 +136,45 @@ def _check_token(checks: _Checks, written: Any, address: str | None, here: Place
         )
 
 
-def _check_feed(checks: _Checks, market: MarketConfig | CollateralConfig | FeedConfig, name: str, place: Place) -> None:
+def _check_feed(checks: _Checks, feed: FeedConfig, name: str, place: Place) -> None:
     backend, chain_id = checks.backend, checks.backend.chain_id()
-    if market.sequencer != ZERO:
+    if feed.sequencer != ZERO:
         at = (*place, "sequencer") if (*place, "sequencer") in checks.plan.lines else ("sequencer",)
-        if checks.has_code(market.sequencer, at, "sequencer feed") and (round_ := _round(checks, market.sequencer, at)):
+        if checks.has_code(feed.sequencer, at, "sequencer feed") and (round_ := _round(checks, feed.sequencer, at)):
             _, answer, started, _, _ = round_
             checks.expect(answer == 0, at, "the sequencer is down, its feed says: wait until it is up")
-            left = started + market.sequencer_grace - backend.timestamp()
+            left = started + feed.sequencer_grace - backend.timestamp()
             words = f"the sequencer is up again, the grace runs for another {duration_text(max(left, 0))}"
             checks.expect(answer != 0 or left <= 0, at, words)
     elif chain_id in SEQUENCED:
         what = f"{name}: chain {chain_id} has a sequencer: name the feed that tells whether it is up"
         checks.expect(False, ("sequencer",), what)
     at = (*place, "aggregator")
-    if market.aggregator is None:
+    if feed.aggregator is None:
         test = chain_id in LOCAL_CHAINS | TEST_CHAINS
         checks.expect(
             test, at, f"chain {chain_id} is no test network: name a real aggregator, anyone sets a mock's price"
         )
         return
-    if not checks.has_code(market.aggregator, at, "aggregator"):
+    if not checks.has_code(feed.aggregator, at, "aggregator"):
         return
-    round_ = _round(checks, market.aggregator, at)
+    round_ = _round(checks, feed.aggregator, at)
     if round_ is None:
         return
     _, answer, _, updated, _ = round_
     checks.expect(answer > 0, at, f"the aggregator answers {answer}, no price")
     age = backend.timestamp() - updated
     checks.expect(
-        age <= market.max_age,
+        age <= feed.max_age,
         (*place, "max_age"),
-        f"the aggregator's answer is {duration_text(max(age, 0))} old, at most {duration_text(market.max_age)} is good",
+        f"the aggregator's answer is {duration_text(max(age, 0))} old, at most {duration_text(feed.max_age)} is good",
     )
-    if market.feed_description is not None:
+    if feed.feed_description is not None:
         try:
-            found = str(backend.at("MockAggregator", market.aggregator).description())
+            found = str(backend.at("MockAggregator", feed.aggregator).description())
         except (Reverted, NodeError, ValueError):
             found = ""
-        wanted = market.feed_description
+        wanted = feed.feed_description
         what = f"the aggregator calls itself '{found}', the file says '{wanted}'"
         checks.expect(found == wanted, (*place, "feed_description"), what)
 

@@ -13,7 +13,7 @@ from kana_insurance.model import DAY, HOUR, Fill, Refused
 from kana_insurance.model import invariants as inv
 from kana_insurance.model.units import MAX_AMOUNT
 from tests.model.worlds import COIN, MARGIN, PRICE, U, World, gap, pair, world
-from tests.stateful.machine import moves_of, play
+from tests.stateful.machine import MOVES
 from tests.stateful.side import ModelSide
 
 SIDE = ModelSide()  # of the random walk
@@ -496,4 +496,4 @@ def test_collect_fees__remainder_and_dust__are_the_funds() -> None:
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=60, max_size=90))
 def test_walk__any_moves__keep_every_invariant(seeds: list[int]) -> None:
     """I1 to I5, I8 to I10, I12, I13, M26 and M26a after each step; the same moves drive the contracts elsewhere."""
-    play(SIDE, moves_of(seeds))
+    MOVES.play(SIDE, MOVES.of_all(seeds))

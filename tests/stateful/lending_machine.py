@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import count
-from random import Random
-
 from kana_insurance.kit import COIN, DAY, U
 from kana_insurance.model.lending_books import LoanKey
 from kana_insurance.model.lending_formulas import (
@@ -20,7 +16,8 @@ from kana_insurance.model.lending_formulas import (
 from kana_insurance.model.lending_interest import Rates, debt_up
 from kana_insurance.model.units import BPS, MAX_AMOUNT, ceil_div
 from tests.stateful.lending_side import DECIMALS, PRICES, LendingSide
-from tests.stateful.machine import Move, between, edge, mostly, move, one_of, pick
+from tests.stateful.machine import edge, mostly, pick
+from tests.stateful.moves import Moves, between, move, one_of
 
 HOUR = 3_600
 SHARE = 10**12  # shares for one U at first
@@ -377,57 +374,4 @@ class Machine:
             self.wait(until - self.it.clock.now)
 
 
-METHODS = {name: method for name, method in vars(Machine).items() if hasattr(method, "weight")}
-
-
-def move_of(seed: int, name: str = "") -> Move:
-    """The move of a seed: that of a name, or any."""
-    random = Random(seed)
-    if not name:
-        (name,) = random.choices(list(METHODS), [method.weight for method in METHODS.values()])
-    return name, {key: choice(random) for key, choice in METHODS[name].choices.items()}
-
-
-def fails(side: LendingSide, moves: Sequence[Move]) -> AssertionError | None:
-    """What goes wrong with these moves, if anything does."""
-    try:
-        with side.played():
-            machine = Machine(side)
-            for name, arguments in moves:
-                getattr(machine, name)(**arguments)
-    except AssertionError as error:
-        return error
-    return None
-
-
-def cut_down(side: LendingSide, moves: list[Move]) -> list[Move]:
-    """The failing moves without those that the failure doesn't need."""
-    size = len(moves) // 2
-    while size > 0:
-        start = 0
-        while start < len(moves):
-            fewer = moves[:start] + moves[start + size :]
-            if fails(side, fewer):
-                moves = fewer
-            else:
-                start += size
-        size //= 2
-    return moves
-
-
-def run(side: LendingSide, steps: int, length: int = 120) -> int:
-    """Play seed after seed until so many steps are made; return how many runs that took.
-
-    Raises:
-        AssertionError: with the moves that a failure needs.
-    """
-    for number in count():
-        if side.steps >= steps:
-            return number
-        first, *seeds = range(number * length, (number + 1) * length)
-        moves = [move_of(first, "begin"), *map(move_of, seeds)]
-        error = fails(side, moves)
-        if error is not None:
-            needed = "\n".join(f"  {name}({arguments})" for name, arguments in cut_down(side, moves))
-            raise AssertionError(f"run {number}: {error}\nmoves:\n{needed}") from error
-    raise AssertionError("unreachable")
+MOVES = Moves(Machine)

@@ -1,4 +1,4 @@
-"""Moves of chain and model together, chosen by a seed, and how a failure is cut down to the moves it needs.
+"""Moves of chain and model together, chosen by a seed.
 
 What a move does is chosen from small numbers and the present state, so that it still means something when the moves
 before it are left out; most choices aim at an edge: just enough margin, one unit less, the whole, one wei.
@@ -6,46 +6,18 @@ before it are left out; most choices aim at an edge: just enough margin, one uni
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import count
-from random import Random
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from kana_insurance.kit import COIN, DAY, U
 from kana_insurance.model import Fill, Refused
 from kana_insurance.model.units import BPS, MAX_AMOUNT, ceil_div, margin_up
+from tests.stateful.moves import Moves, between, move, one_of, some
 from tests.stateful.side import ModelSide
 
 T = TypeVar("T")
-Choice = Callable[[Random], Any]
-Move = tuple[str, dict[str, Any]]
 HOUR = 3_600
 HUGE = MAX_AMOUNT + 1
-
-
-def one_of(*values: Any) -> Choice:
-    """Chooses one of these, the repeated ones more often."""
-    return lambda random: random.choice(values)
-
-
-def between(least: int, most: int) -> Choice:
-    """Chooses an integer."""
-    return lambda random: random.randint(least, most)
-
-
-def some(choice: Choice, most: int) -> Choice:
-    """Chooses up to so many."""
-    return lambda random: [choice(random) for _ in range(random.randint(1, most))]
-
-
-def move(weight: int, **choices: Choice) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a method a move, chosen as often as its weight says, with arguments so chosen."""
-
-    def mark(method: Callable[..., None]) -> Callable[..., None]:
-        method.weight, method.choices = weight, choices  # type: ignore[attr-defined]
-        return method
-
-    return mark
 
 
 small = between(0, 11)
@@ -518,66 +490,4 @@ class Machine:
         self.it.fund(amount % 2, pick(names, amount), self.who(who), 0, amount)
 
 
-METHODS = {name: method for name, method in vars(Machine).items() if hasattr(method, "weight")}
-
-
-def move_of(seed: int, name: str = "") -> Move:
-    """The move of a seed: that of a name, or any."""
-    random = Random(seed)
-    if not name:
-        (name,) = random.choices(list(METHODS), [method.weight for method in METHODS.values()])
-    return name, {key: choice(random) for key, choice in METHODS[name].choices.items()}
-
-
-def moves_of(seeds: Sequence[int]) -> list[Move]:
-    """The moves of seeds: the first one's brings money in."""
-    return [move_of(seeds[0], "begin"), *(move_of(seed) for seed in seeds[1:])]
-
-
-def play(side: ModelSide, moves: Sequence[Move]) -> None:
-    """Make moves from the beginning."""
-    with side.played():
-        machine = Machine(side)
-        for name, arguments in moves:
-            getattr(machine, name)(**arguments)
-
-
-def fails(side: ModelSide, moves: Sequence[Move]) -> AssertionError | None:
-    """What goes wrong with these moves, if anything does."""
-    try:
-        play(side, moves)
-    except AssertionError as error:
-        return error
-    return None
-
-
-def cut_down(side: ModelSide, moves: list[Move]) -> list[Move]:
-    """The failing moves without those that the failure doesn't need."""
-    size = len(moves) // 2
-    while size > 0:
-        start = 0
-        while start < len(moves):
-            fewer = moves[:start] + moves[start + size :]
-            if fails(side, fewer):
-                moves = fewer
-            else:
-                start += size
-        size //= 2
-    return moves
-
-
-def run(side: ModelSide, steps: int, moves: int = 120) -> int:
-    """Play seed after seed until so many steps are made; return how many runs that took.
-
-    Raises:
-        AssertionError: with the moves that a failure needs.
-    """
-    for number in count():
-        if side.count.steps >= steps:
-            return number
-        chosen = moves_of(range(number * moves, (number + 1) * moves))
-        error = fails(side, chosen)
-        if error is not None:
-            needed = "\n".join(f"  {name}({arguments})" for name, arguments in cut_down(side, chosen))
-            raise AssertionError(f"run {number}: {error}\nmoves:\n{needed}") from error
-    raise AssertionError("unreachable")
+MOVES = Moves(Machine)

@@ -93,6 +93,11 @@ class ModelSide:
         }
         self.state = self.before = self.model_state()
 
+    @property
+    def steps(self) -> int:
+        """How many steps all runs have made."""
+        return self.count.steps
+
     @contextmanager
     def played(self) -> Iterator[None]:
         """A run of its own, from the beginning."""

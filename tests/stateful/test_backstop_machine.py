@@ -7,9 +7,6 @@ as a rule, 50,000 with ``KANA_DEEP=1``; a failure is cut down to the moves that 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from itertools import count
-from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +14,8 @@ import pytest
 from kana_insurance.kit import DAY, U
 from kana_insurance.model import Refused
 from tests.stateful.chain import Chain
-from tests.stateful.machine import Move, between, edge, mostly, move, one_of, pick
+from tests.stateful.machine import edge, mostly, pick
+from tests.stateful.moves import Moves, between, move, one_of
 from tests.stateful.stakers import Stakers, deploy
 from tests.stateful.twins import own_chain
 
@@ -208,59 +206,16 @@ class Machine:
             self.it.wait(max(min(days) * DAY + off - self.it.clock.now, 0))
 
 
-METHODS = {name: method for name, method in vars(Machine).items() if hasattr(method, "weight")}
-
-
-def move_of(seed: int, name: str = "") -> Move:
-    """The move of a seed: that of a name, or any."""
-    random = Random(seed)
-    if not name:
-        (name,) = random.choices(list(METHODS), [method.weight for method in METHODS.values()])
-    return name, {key: choice(random) for key, choice in METHODS[name].choices.items()}
-
-
-def fails(side: Stakers, moves: Sequence[Move]) -> AssertionError | None:
-    """What goes wrong with these moves, if anything does."""
-    try:
-        with side.played():
-            machine = Machine(side)
-            for name, arguments in moves:
-                getattr(machine, name)(**arguments)
-    except AssertionError as error:
-        return error
-    return None
-
-
-def cut_down(side: Stakers, moves: list[Move], failing: Callable[[Stakers, list[Move]], Any] = fails) -> list[Move]:
-    """The failing moves without those that the failure doesn't need."""
-    size = len(moves) // 2
-    while size > 0:
-        start = 0
-        while start < len(moves):
-            fewer = moves[:start] + moves[start + size :]
-            if failing(side, fewer):
-                moves = fewer
-            else:
-                start += size
-        size //= 2
-    return moves
+MOVES = Moves(Machine)
 
 
 def test_backstop_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
     steps, length = (50_000 if DEEP else 2_500), 150
     with own_chain():
         side = Stakers(deploy(), Chain())
-        for number in count():
-            if side.steps >= steps:
-                break
-            first, *seeds = range(number * length, (number + 1) * length)
-            moves = [move_of(first, "begin"), *map(move_of, seeds)]
-            error = fails(side, moves)
-            if error is not None:
-                needed = "\n".join(f"  {name}({arguments})" for name, arguments in cut_down(side, moves))
-                raise AssertionError(f"run {number}: {error}\nmoves:\n{needed}") from error
+        runs = MOVES.run(side, steps, length)
     with capsys.disabled():
-        print(f"\n{side.steps:,} steps, {number} runs, {side.refused:,} refused for {len(side.reasons)} reasons:")
+        print(f"\n{side.steps:,} steps, {runs} runs, {side.refused:,} refused for {len(side.reasons)} reasons:")
         print("  " + ", ".join(f"{name} {times:,}" for name, times in side.events.most_common()))
     missing = [event for event in EVENTS if not side.events[event]]
     assert not missing, f"none of {missing} in {side.steps} steps"

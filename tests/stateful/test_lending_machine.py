@@ -11,7 +11,7 @@ import os
 import pytest
 
 from tests.stateful.chain import Chain
-from tests.stateful.lending_machine import run
+from tests.stateful.lending_machine import MOVES
 from tests.stateful.lending_side import LendingSide
 from tests.stateful.lending_twin import LendingTwins, deploy
 from tests.stateful.twins import own_chain
@@ -49,12 +49,12 @@ def tell(side: LendingSide, runs: int, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_lending_machine__model_alone__keeps_every_invariant(capsys: pytest.CaptureFixture[str]) -> None:
     side = LendingSide()
-    runs = run(side, 200_000 if DEEP else 8_000)
+    runs = MOVES.run(side, 200_000 if DEEP else 8_000)
     tell(side, runs, capsys)
 
 
 def test_lending_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
     with own_chain():
         twins = LendingTwins(*deploy(), Chain())
-        runs = run(twins, 40_000 if DEEP else 1_200)
+        runs = MOVES.run(twins, 40_000 if DEEP else 1_200)
         tell(twins, runs, capsys)

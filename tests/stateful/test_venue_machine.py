@@ -16,7 +16,7 @@ import pytest
 from kana_insurance.kit import COIN, U
 from kana_insurance.model import Fill
 from tests.stateful.chain import Chain
-from tests.stateful.machine import run
+from tests.stateful.machine import MOVES
 from tests.stateful.side import PRICE, Count, ModelSide
 from tests.stateful.twins import Twins, deploy, own_chain
 
@@ -40,7 +40,7 @@ def tell(count: Count, runs: int, capsys: pytest.CaptureFixture[str]) -> None:
 def test_machine__random_moves__chain_and_model_agree(capsys: pytest.CaptureFixture[str]) -> None:
     with own_chain():
         twins = Twins(*deploy(), Chain())
-        runs = run(twins, 100_000 if DEEP else 5_000)
+        runs = MOVES.run(twins, 100_000 if DEEP else 5_000)
         tell(twins.count, runs, capsys)
 
 
@@ -72,5 +72,5 @@ def test_machine__more_counterparties_than_one_call_takes__chain_and_model_agree
 
 def test_machine__model_alone__keeps_every_invariant(capsys: pytest.CaptureFixture[str]) -> None:
     side = ModelSide()
-    runs = run(side, 1_000_000 if DEEP else 20_000)
+    runs = MOVES.run(side, 1_000_000 if DEEP else 20_000)
     tell(side.count, runs, capsys)
