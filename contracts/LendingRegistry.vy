@@ -235,10 +235,12 @@ def remove_collateral(collateral_id: uint256):
     """
     self._check_governance()
     collateral: ILendingRegistry.Collateral = self._collateral(collateral_id)
-    held: ILendingPool.Totals = staticcall ILendingPool(self.pool).totals(
-        collateral_id
-    )
-    assert held.collateral == 0, "lending: collateral in use"
+    pool: address = self.pool
+    if pool != empty(address):
+        held: ILendingPool.Totals = staticcall ILendingPool(pool).totals(
+            collateral_id
+        )
+        assert held.collateral == 0, "lending: collateral in use"
     self._words[collateral_id] = empty(lending_words.Words)
     self._is_listed[collateral.asset] = False
     log ILendingRegistry.CollateralRemoved(collateral_id=collateral_id)
@@ -254,7 +256,7 @@ def set_factors(
     premium_fund_bps: uint256,
 ):
     """
-    @notice 0 < factor < threshold; threshold * (1 + premium) < 100 %; 0 < close factor; 0 < premium <= 20 %; the fund's part
+    @notice 0 < factor < threshold; threshold * (1 + premium) < 100 %; 10 % <= close factor; 0 < premium <= 20 %; the fund's part
             <= 50 %.
     """
     self._check_governance()

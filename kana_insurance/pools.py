@@ -55,7 +55,7 @@ class CollateralConfig(FeedConfig):
     token: Token
     factor_bps: Bps = 7_500
     threshold_bps: Bps = 8_000
-    close_factor_bps: Bps = 5_000
+    close_factor_bps: Annotated[Bps, Field(ge=1_000)] = 5_000
     premium_bps: Bps = 500
     premium_fund_bps: Bps = 2_000
     collateral_cap: Annotated[CollateralAmount, Field(gt=0)]

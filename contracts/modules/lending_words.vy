@@ -24,6 +24,8 @@ MAX_RATE_BPS: constant(uint256) = 30_000
 MAX_RESERVE_FACTOR_BPS: constant(uint256) = 5_000
 MAX_PREMIUM_BPS: constant(uint256) = 2_000
 MAX_PREMIUM_FUND_BPS: constant(uint256) = 5_000
+# Least part of a debt that one liquidation may repay, basis points: a smaller one could round to nothing.
+MIN_CLOSE_FACTOR_BPS: constant(uint256) = 1_000
 # Widest amount of the pool's asset, widest cap of a collateral.
 MAX_AMOUNT: constant(uint256) = 2**112 - 1
 MAX_COLLATERAL: constant(uint256) = 2**96 - 1
@@ -114,7 +116,8 @@ def _check_factors(collateral: ILendingRegistry.Collateral):
         collateral.threshold_bps * (BPS + collateral.premium_bps) < BPS * BPS
     ), "lending: threshold too high"
     assert (
-        collateral.close_factor_bps > 0 and collateral.close_factor_bps <= BPS
+        collateral.close_factor_bps >= MIN_CLOSE_FACTOR_BPS
+        and collateral.close_factor_bps <= BPS
     ), "lending: bad close factor"
 
 

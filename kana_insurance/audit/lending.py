@@ -84,7 +84,7 @@ def _check_collateral(checks: Checks, collateral: PoolCollateral, terms: Any) ->
     checks.demand(0 < factor < threshold, name, what)
     what = f"a threshold of {threshold} bps and a premium of {premium} leave nothing to liquidate with"
     checks.demand(threshold * (BPS + premium) < BPS * BPS, name, what)
-    checks.within(name, "close_factor_bps", values["close_factor_bps"], 1, BPS)
+    checks.within(name, "close_factor_bps", values["close_factor_bps"], 1_000, BPS)
     checks.within(name, "premium_bps", premium, 1, MAX_PREMIUM_BPS)
     checks.within(name, "premium_fund_bps", values["premium_fund_bps"], 0, MAX_PREMIUM_FUND_BPS)
     checks.within(name, "collateral_cap", values["collateral_cap"], 1, MAX_COLLATERAL)

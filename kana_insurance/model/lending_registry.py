@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_YEARLY_BPS, MAX_RESERVE_FACTOR_BPS = 30_000, 5_000
 MAX_PREMIUM_BPS, MAX_PREMIUM_FUND_BPS = 2_000, 5_000
+#: A smaller part of a debt could round to nothing.
+MIN_CLOSE_FACTOR_BPS = 1_000
 MAX_COLLATERALS = 64  # ever
 MAX_PAUSE, REST = 7 * DAY, 7 * DAY  # of a pause of borrowing (M37)
 NO_FEED = ""  # the debt asset is what the collaterals' feeds quote in
@@ -250,7 +252,7 @@ class LendingRegistryModel(Stateful):
         within = 0 < terms.premium_bps <= MAX_PREMIUM_BPS and terms.premium_fund_bps <= MAX_PREMIUM_FUND_BPS
         require(within, "lending: premium out of bounds")
         require(terms.threshold_bps * (BPS + terms.premium_bps) < BPS * BPS, "lending: threshold too high")
-        require(0 < terms.close_factor_bps <= BPS, "lending: bad close factor")
+        require(MIN_CLOSE_FACTOR_BPS <= terms.close_factor_bps <= BPS, "lending: bad close factor")
 
     def _check_caps(self, collateral_cap: int, borrow_cap: int) -> None:
         """Caps are positive and fit their fields."""

@@ -57,7 +57,7 @@ def collateral_terms(draw: st.DrawFn) -> Collateral:
         "feed",
         factor_bps=draw(st.integers(1, threshold - 1)),
         threshold_bps=threshold,
-        close_factor_bps=draw(st.integers(1, BPS)),
+        close_factor_bps=draw(st.integers(1_000, BPS)),
         premium_bps=premium,
         premium_fund_bps=draw(st.integers(0, 5_000)),
     )

@@ -143,6 +143,9 @@ def test_setup__in_order__opens_the_pool(lending: Lending) -> None:
         registry.connect_pool(outsider, sender=me)
     with reverts_with("lending: other registry"):
         registry.connect_pool(lending.pool, sender=me)
+    # Without a pool nothing of a collateral is held.
+    registry.remove_collateral(registry.list_collateral(terms_of(lending), sender=me).return_value, sender=me)
+    assert not registry.listed(0)
     receipt = registry.connect_pool(pool, sender=me)
     assert logs(receipt, registry) == [("PoolConnected", {"pool": address_of(pool)})]
     with reverts_with("lending: pool connected"):
@@ -268,7 +271,7 @@ def test_list_collateral__plain__gets_the_next_id(lending: Lending) -> None:
         ({"premium_fund_bps": 5_001}, "lending: premium out of bounds"),
         ({"threshold_bps": 9_524}, "lending: threshold too high"),
         ({"threshold_bps": 2**200}, "lending: threshold too high"),
-        ({"close_factor_bps": 0}, "lending: bad close factor"),
+        ({"close_factor_bps": 999}, "lending: bad close factor"),
         ({"close_factor_bps": 10_001}, "lending: bad close factor"),
         ({"collateral_cap": 0}, "lending: caps out of bounds"),
         ({"collateral_cap": MAX_COLLATERAL + 1}, "lending: caps out of bounds"),
@@ -285,7 +288,7 @@ def test_terms__out_of_bounds__are_refused(lending: Lending, changes: dict[str, 
 
 def test_terms__at_the_bounds__are_taken(lending: Lending) -> None:
     for changes in (
-        {"factor_bps": 1, "threshold_bps": 2, "close_factor_bps": 1, "premium_bps": 1, "premium_fund_bps": 0},
+        {"factor_bps": 1, "threshold_bps": 2, "close_factor_bps": 1_000, "premium_bps": 1, "premium_fund_bps": 0},
         {"factor_bps": 9_522, "threshold_bps": 9_523, "close_factor_bps": 10_000, "premium_fund_bps": 5_000},
         {"factor_bps": 8_332, "threshold_bps": 8_333, "premium_bps": 2_000},
         {"collateral_cap": MAX_COLLATERAL, "borrow_cap": MAX_AMOUNT},
