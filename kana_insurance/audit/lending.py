@@ -8,6 +8,7 @@ from kana_insurance.amounts import MAX_AMOUNT
 from kana_insurance.audit.findings import Checks
 from kana_insurance.audit.site import Pool, PoolCollateral, Site
 from kana_insurance.backends import ZERO
+from kana_insurance.client import moment
 from kana_insurance.pools import POOL_MARKET
 from kana_insurance.values import MAX_COLLATERAL
 
@@ -66,7 +67,7 @@ def check_pool_parameters(site: Site, checks: Checks, pool: Pool) -> None:
     least = 10 * 10 ** int(pool.asset.decimals()) if config.min_debt is None else config.min_debt
     checks.recorded(name, "min_debt", min_debt, least)
     until = int(registry.borrowing_resume_at())
-    checks.expect(until <= site.backend.timestamp(), name, f"borrowing is paused until {until}")
+    checks.expect(until <= site.backend.timestamp(), name, f"borrowing is paused until {moment(until)}")
     contract = pool.pool.instance
     stopped = bool(contract.withdrawals_stopped())
     checks.expect(not stopped, pool.pool.name, "a flagged loan stops the lenders' withdrawals")

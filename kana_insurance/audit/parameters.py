@@ -9,6 +9,7 @@ from kana_insurance.audit.findings import Checks
 from kana_insurance.audit.lending import check_pool_parameters
 from kana_insurance.audit.site import Fund, Layer, Market, Site, Venue
 from kana_insurance.backends import ZERO
+from kana_insurance.client import moment
 from kana_insurance.config import DAY, MAX_STAKE, StakersConfig
 
 BPS = 10_000
@@ -40,7 +41,7 @@ def check_parameters(site: Site, checks: Checks) -> None:
         with checks.reading(venue.registry.name):
             until = int(venue.registry.instance.trading_resume_at())
             paused = until > site.backend.timestamp()
-            checks.expect(not paused, venue.registry.name, f"trading is paused until {until}")
+            checks.expect(not paused, venue.registry.name, f"trading is paused until {moment(until)}")
     for pool in site.pools:
         with checks.reading(pool.registry.name):
             check_pool_parameters(site, checks, pool)
@@ -62,7 +63,9 @@ def _check_fund(site: Site, checks: Checks, fund: Fund) -> None:
     checks.expect(owed == 0, name, f"it owes bad debt of {owed}")
     if str(contract.successor()) != ZERO:
         return
-    checks.expect(not contract.payouts_paused(), name, f"payouts are paused until {contract.payouts_resume_at()}")
+    checks.expect(
+        not contract.payouts_paused(), name, f"payouts are paused until {moment(contract.payouts_resume_at())}"
+    )
     if (config := fund.config) is None:
         return
     wanted = config.threshold
