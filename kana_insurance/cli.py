@@ -9,9 +9,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from ape.cli import AccountAliasPromptChoice, ConnectedProviderCommand
@@ -26,18 +25,7 @@ from kana_insurance.anvil import AnvilError
 from kana_insurance.backends import ContractMissing, reach_tools, revert_reason
 from kana_insurance.backends.rpc import NodeError
 from kana_insurance.client import Client, Figure, Refusal
-from kana_insurance.deployment import (
-    DeploymentConfig,
-    DeploymentError,
-    System,
-    attach,
-    find_record,
-    network_name,
-    read_record,
-)
-
-if TYPE_CHECKING:
-    from kana_insurance.deploying import Options
+from kana_insurance.deployment import DeploymentError, System, attach, find_record, network_name, read_record
 
 LOCAL_NODE = "http://127.0.0.1:8545"
 OWN_NODE = (
@@ -305,79 +293,6 @@ def is_own_node() -> bool:
     from ape import chain
 
     return getattr(chain.provider, "process", None) is not None
-
-
-def run_deploy(
-    account: Any,
-    config_file: Path | None,
-    *,
-    deployer: str,
-    options: Options,
-    dry_run: bool,
-    yes: bool,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Deploy on the connected network, write the record, print it; or print what would be sent.
-
-    Raises:
-        click.UsageError: if a public network is deployed to without a configuration.
-        DeploymentError: if the deployment can't be made, or one is recorded already.
-    """
-    from ape import chain
-
-    from kana_insurance.backends.ape import ApeBackend
-    from kana_insurance.deploying import command
-    from kana_insurance.deployment import LOCAL_CHAINS, deploy
-    from kana_insurance.networks import Plan, read_plan
-
-    plan = read_plan(config_file) if config_file is not None else None
-    refresh_build()
-    backend = ApeBackend()
-    local = backend.chain_id() in LOCAL_CHAINS
-    name = network_name(backend.chain_id(), str(chain.provider.network.name))
-    own = is_own_node()
-    if plan is None and not local:
-        raise click.UsageError(f"'{name}' is a public network: name its roles and markets in a --config file")
-    if plan is None and not dry_run:
-        with Console(stderr=True).status("deploying") as line:
-            system = deploy(_local_config(deployer), backend, account, network=name, progress=line.update)
-        path = None if own else system.record.write()
-    else:
-        # On a local chain nothing is lost by sending at once.
-        how = replace(options, rehearse=dry_run or (options.rehearse and not local), keep=not own)
-        what = plan or Plan(Path("local configuration"), _local_config(deployer))
-        done = command.run(
-            what, account, deployer, how, dry_run=dry_run, force=force, yes=yes or local, as_json=as_json
-        )
-        if done is None:
-            return
-        system, path = done
-    parts = {**system.record.addresses, **{f"feed of {m.name}": m.feed for m in system.record.markets}}
-    for one in system.record.collaterals:
-        parts |= {f"collateral {one.name}": one.token, f"feed of collateral {one.name}": one.feed}
-    result = {
-        "network": system.record.network,
-        "chain_id": str(system.record.chain_id),
-        "record": str(path or "not written"),
-        "addresses": parts,
-        "roles": {role: ", ".join(holders) for role, holders in system.config.holders().items()},
-    }
-    show(result, title="deployed", as_json=as_json)
-    if own:
-        click.echo(f"note: the record was not written: {OWN_NODE}", err=True)
-
-
-def _local_config(deployer: str) -> DeploymentConfig:
-    """What is deployed on a local chain without a configuration."""
-    from ape import accounts
-
-    from kana_insurance.deployment import LOCAL_STAKERS, local_config
-    from kana_insurance.pools import LOCAL_POOL
-
-    others = [str(accounts.test_accounts[number].address) for number in range(7)]
-    roles = [address for address in others if address != deployer][:5]
-    return local_config(roles, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 def run_audit(record: Path | None, from_block: int | None, *, strict: bool, as_json: bool) -> None:

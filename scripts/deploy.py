@@ -60,8 +60,8 @@ def cli(
     collaterals, TEST::1 treasurer, TEST::2 guardian, TEST::3 proposer of the timelock, TEST::4 fee recipient, TEST::5
     treasury.
     """
-    from kana_insurance.cli import run_deploy
     from kana_insurance.deploying import Options
+    from kana_insurance.deploying.command import run_deploy
 
     if dry_run and no_rehearsal:
         raise click.UsageError("--dry-run is the rehearsal: leave --no-rehearsal out")

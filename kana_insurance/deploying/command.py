@@ -1,4 +1,4 @@
-"""What `ape run deploy` does with a network's file, and for a dry run: Ape's node and account, questions, output."""
+"""What `ape run deploy` does: Ape's node and account, a network's file, dry runs, questions, output."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,81 @@ import click
 from rich.console import Console
 
 from kana_insurance.backends.rpc import NodeError
+from kana_insurance.cli import OWN_NODE, is_own_node, refresh_build, show
 from kana_insurance.deploying import Options, Prepared, Target, carry_out, prepare
 from kana_insurance.deploying.journal import journal_path
 from kana_insurance.deploying.preflight import coins
 from kana_insurance.deploying.rehearsal import Rehearsal, Row
 from kana_insurance.deploying.steps import Draft, Request, Sent, Sign
-from kana_insurance.networks import Plan
+from kana_insurance.deployment import LOCAL_STAKERS, DeploymentConfig, deploy, local_config
+from kana_insurance.networks import Plan, read_plan
+from kana_insurance.pools import LOCAL_POOL
 from kana_insurance.system import LOCAL_CHAINS, SEQUENCED, DeploymentError, System, network_name, record_path
+
+
+def run_deploy(
+    account: Any,
+    config_file: Path | None,
+    *,
+    deployer: str,
+    options: Options,
+    dry_run: bool,
+    yes: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Deploy on the connected network, write the record, print it; or print what would be sent.
+
+    Raises:
+        click.UsageError: if a public network is deployed to without a configuration.
+        DeploymentError: if the deployment can't be made, or one is recorded already.
+    """
+    from ape import chain
+
+    from kana_insurance.backends.ape import ApeBackend
+
+    plan = read_plan(config_file) if config_file is not None else None
+    refresh_build()
+    backend = ApeBackend()
+    local = backend.chain_id() in LOCAL_CHAINS
+    name = network_name(backend.chain_id(), str(chain.provider.network.name))
+    own = is_own_node()
+    if plan is None and not local:
+        raise click.UsageError(f"'{name}' is a public network: name its roles and markets in a --config file")
+    if plan is None and not dry_run:
+        with Console(stderr=True).status("deploying") as line:
+            system = deploy(_local_config(deployer), backend, account, network=name, progress=line.update)
+        path = None if own else system.record.write()
+    else:
+        # On a local chain nothing is lost by sending at once.
+        how = replace(options, rehearse=dry_run or (options.rehearse and not local), keep=not own)
+        what = plan or Plan(Path("local configuration"), _local_config(deployer))
+        done = run(what, account, deployer, how, dry_run=dry_run, force=force, yes=yes or local, as_json=as_json)
+        if done is None:
+            return
+        system, path = done
+    parts = {**system.record.addresses, **{f"feed of {m.name}": m.feed for m in system.record.markets}}
+    for one in system.record.collaterals:
+        parts |= {f"collateral {one.name}": one.token, f"feed of collateral {one.name}": one.feed}
+    result = {
+        "network": system.record.network,
+        "chain_id": str(system.record.chain_id),
+        "record": str(path or "not written"),
+        "addresses": parts,
+        "roles": {role: ", ".join(holders) for role, holders in system.config.holders().items()},
+    }
+    show(result, title="deployed", as_json=as_json)
+    if own:
+        click.echo(f"note: the record was not written: {OWN_NODE}", err=True)
+
+
+def _local_config(deployer: str) -> DeploymentConfig:
+    """What is deployed on a local chain without a configuration."""
+    from ape import accounts
+
+    others = [str(accounts.test_accounts[number].address) for number in range(7)]
+    roles = [address for address in others if address != deployer][:5]
+    return local_config(roles, stakers=LOCAL_STAKERS, pool=LOCAL_POOL)
 
 
 def target_of(provider: Any) -> Target:
@@ -102,8 +171,6 @@ def run(
         DeploymentError: with what speaks against it, or what broke it off.
     """
     from ape import chain
-
-    from kana_insurance.cli import show
 
     target = target_of(chain.provider)
     local = chain.provider.chain_id in LOCAL_CHAINS
