@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _uses_ape(config):
         return
     _skip_step_records()
-    quick_ape.install()
+    quick_ape.install(own_connections=not config.getoption("--contract-coverage"))
     if any((ROOT / "kana_insurance").glob("testing*")):
         config.pluginmanager.import_plugin("kana_insurance.testing")
 

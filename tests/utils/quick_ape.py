@@ -19,9 +19,14 @@ class _NoAnswerError(Exception):
     """A node answers otherwise than Anvil does."""
 
 
-def install() -> None:
-    """Make Ape quick for the rest of this process."""
-    _plain_requests()
+def install(*, own_connections: bool) -> None:
+    """Make Ape quick for the rest of this process.
+
+    Args:
+        own_connections: Whether requests may go past ``requests``, which statement coverage listens to.
+    """
+    if own_connections:
+        _plain_requests()
     _short_waits()
     _remembered_code()
     _remembered_gas_limit()
